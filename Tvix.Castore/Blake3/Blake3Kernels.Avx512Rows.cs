@@ -1,0 +1,98 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Tvix.Castore.Blake3;
+
+/// <content>2 to 4 messages on AVX-512: as for one message, but each register holds a row of four states.</content>
+/// <remarks>It takes as long as one message, half as long as lanes do: what counts is how long a step waits for the one before it.
+/// A part (128 bits) of a register belongs to one message; see the row kernels for the order of the words in it.</remarks>
+internal static unsafe partial class Blake3Kernels
+{
+    /// <summary>Compresses blocks of 4 messages side by side, see <see cref="CompressLanes"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void Compress4Rows(uint* lanes, byte** inputs, nuint offset, nuint blocks, uint firstFlags)
+    {
+        // From four words of each message, word by word, to message by message and back.
+        Vector512<uint> transpose = Vector512.Create(0u, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+
+        // From the order of a round to that of the next: an index of 16 and more is a word of the second register.
+        Vector512<uint> t0FromT0T1 = Vector512.Create(1u, 17, 19, 2, 5, 21, 23, 6, 9, 25, 27, 10, 13, 29, 31, 14);
+        Vector512<uint> t1FromT2T3 = Vector512.Create(0u, 2, 0, 19, 0, 6, 0, 23, 0, 10, 0, 27, 0, 14, 0, 31);
+        Vector512<uint> t1FromT0 = Vector512.Create(3u, 17, 0, 19, 7, 21, 4, 23, 11, 25, 8, 27, 15, 29, 12, 31);
+        Vector512<uint> t2FromT3T2 = Vector512.Create(0u, 0, 19, 1, 4, 0, 23, 5, 8, 0, 27, 9, 12, 0, 31, 13);
+        Vector512<uint> t2FromT1 = Vector512.Create(16u, 0, 18, 19, 20, 4, 22, 23, 24, 8, 26, 27, 28, 12, 30, 31);
+        Vector512<uint> t3FromT2T3 = Vector512.Create(1u, 18, 0, 0, 5, 22, 0, 4, 9, 26, 0, 8, 13, 30, 0, 12);
+        Vector512<uint> t3FromT1 = Vector512.Create(16u, 17, 2, 19, 20, 21, 6, 23, 24, 25, 10, 27, 28, 29, 14, 31);
+
+        Vector512<uint> order = Vector512.Create(0u, 2, 4, 6, 1, 3, 5, 7, 14, 8, 10, 12, 15, 9, 11, 13);
+        Vector512<uint> a = Avx512F.PermuteVar16x32(Vector512.Load(lanes), transpose);
+        Vector512<uint> b = Avx512F.PermuteVar16x32(Vector512.Load(lanes + 16), transpose);
+        Vector512<uint> lastTail = Avx512F.PermuteVar16x32(Vector512.Load(lanes + 32), transpose);
+        Vector512<uint> counters = Avx512F.UnpackLow(lastTail.AsUInt64(), Vector512<ulong>.Zero).AsUInt32();
+        for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, offset += BlockSize)
+        {
+            Vector512<ulong> m0 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)(inputs[0] + offset)), order).AsUInt64();
+            Vector512<ulong> m1 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)(inputs[1] + offset)), order).AsUInt64();
+            Vector512<ulong> m2 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)(inputs[2] + offset)), order).AsUInt64();
+            Vector512<ulong> m3 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)(inputs[3] + offset)), order).AsUInt64();
+            Vector512<ulong> even01 = Avx512F.Shuffle4x128(m0, m1, 0x88), even23 = Avx512F.Shuffle4x128(m2, m3, 0x88);
+            Vector512<ulong> odd01 = Avx512F.Shuffle4x128(m0, m1, 0xDD), odd23 = Avx512F.Shuffle4x128(m2, m3, 0xDD);
+            Vector512<uint> t0 = Avx512F.Shuffle4x128(even01, even23, 0x88).AsUInt32();
+            Vector512<uint> t1 = Avx512F.Shuffle4x128(odd01, odd23, 0x88).AsUInt32();
+            Vector512<uint> t2 = Avx512F.Shuffle4x128(even01, even23, 0xDD).AsUInt32();
+            Vector512<uint> t3 = Avx512F.Shuffle4x128(odd01, odd23, 0xDD).AsUInt32();
+
+            Vector512<uint> c = Vector512.Create(
+                0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A,
+                0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
+            ulong lengthAndFlags = BlockSize | ((ulong)flags << 32);
+            Vector512<uint> d = blocks == 1
+                ? lastTail | Avx512F.UnpackLow(Vector512<ulong>.Zero, Vector512.Create((ulong)flags << 32)).AsUInt32()
+                : counters | Avx512F.UnpackLow(Vector512<ulong>.Zero, Vector512.Create(lengthAndFlags)).AsUInt32();
+            for (int round = 0; ; round++)
+            {
+                a = a + t0 + b;
+                d = Avx512F.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 12);
+                a = a + t1 + b;
+                d = Avx512F.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 7);
+                a = Avx512F.Shuffle(a, 0b10_01_00_11);
+                d = Avx512F.Shuffle(d, 0b01_00_11_10);
+                c = Avx512F.Shuffle(c, 0b00_11_10_01);
+                a = a + t2 + b;
+                d = Avx512F.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 12);
+                a = a + t3 + b;
+                d = Avx512F.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 7);
+                a = Avx512F.Shuffle(a, 0b00_11_10_01);
+                d = Avx512F.Shuffle(d, 0b01_00_11_10);
+                c = Avx512F.Shuffle(c, 0b10_01_00_11);
+                if (round == 6)
+                {
+                    break;
+                }
+
+                Vector512<uint> n0 = Avx512F.PermuteVar16x32x2(t0, t0FromT0T1, t1);
+                Vector512<uint> n1 = Avx512F.PermuteVar16x32x2(t0, t1FromT0, Avx512F.PermuteVar16x32x2(t2, t1FromT2T3, t3));
+                Vector512<uint> n2 = Avx512F.PermuteVar16x32x2(t1, t2FromT1, Avx512F.PermuteVar16x32x2(t3, t2FromT3T2, t2));
+                t3 = Avx512F.PermuteVar16x32x2(t1, t3FromT1, Avx512F.PermuteVar16x32x2(t2, t3FromT2T3, t3));
+                t0 = n0;
+                t1 = n1;
+                t2 = n2;
+            }
+
+            a ^= c;
+            b ^= d;
+        }
+
+        Avx512F.PermuteVar16x32(a, transpose).Store(lanes);
+        Avx512F.PermuteVar16x32(b, transpose).Store(lanes + 16);
+    }
+}

@@ -1,0 +1,230 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Tvix.Castore.Blake3;
+
+/// <content>One message at a time: the four rows of the state in four registers, a round's four columns side by side.</content>
+/// <remarks>For the diagonals the rows a, c and d are turned rather than b, d and c, for b is what the next step waits for longest. The
+/// message words are kept in the order in which a round takes them: first words of the columns, second words, first words of the
+/// diagonals, second words. The step from that order in one round to that in the next is one fixed permutation.</remarks>
+internal static unsafe partial class Blake3Kernels
+{
+    /// <summary>The words of the block in that order, 16 for each of the seven rounds.</summary>
+    private static ReadOnlySpan<byte> RowSchedule =>
+    [
+        0, 2, 4, 6, 1, 3, 5, 7, 14, 8, 10, 12, 15, 9, 11, 13,
+        2, 3, 7, 4, 6, 10, 0, 13, 15, 1, 12, 9, 8, 11, 5, 14,
+        3, 10, 13, 7, 4, 12, 2, 14, 8, 6, 9, 11, 1, 5, 0, 15,
+        10, 12, 14, 13, 7, 9, 3, 15, 1, 4, 11, 5, 6, 0, 2, 8,
+        12, 9, 15, 14, 13, 11, 10, 8, 6, 7, 5, 0, 4, 2, 3, 1,
+        9, 11, 8, 15, 14, 5, 12, 1, 4, 13, 0, 2, 7, 3, 10, 6,
+        11, 5, 1, 8, 15, 0, 9, 6, 7, 14, 2, 3, 13, 10, 12, 4,
+    ];
+
+    /// <summary>Compresses consecutive blocks of one message, with rotations and two-register permutations of AVX-512.</summary>
+    /// <param name="cv">8 words, read and overwritten.</param>
+    /// <param name="input">The blocks.</param>
+    /// <param name="blocks">How many, at least 1.</param>
+    /// <param name="counter">The index of the chunk.</param>
+    /// <param name="firstFlags">Flags of the first block.</param>
+    /// <param name="lastLength">The length of the last block.</param>
+    /// <param name="lastFlags">Flags of the last block.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void CompressRowsAvx512(
+        uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags)
+    {
+        // The words of a round are in two registers of 256 bits: those of 512 would close one of the ports that the rows need.
+        Vector256<uint> firstStep = Vector256.Create(1u, 5, 7, 2, 3, 10, 0, 15), secondStep = Vector256.Create(12u, 4, 11, 13, 9, 14, 6, 8);
+        Vector128<uint> a = Vector128.Load(cv), b = Vector128.Load(cv + 4);
+        for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize)
+        {
+            uint length = BlockSize;
+            if (blocks == 1)
+            {
+                length = lastLength;
+                flags |= lastFlags;
+            }
+
+            Vector256<uint> first = Avx2.PermuteVar8x32(Vector256.Load((uint*)input), Vector256.Create(0u, 2, 4, 6, 1, 3, 5, 7));
+            Vector256<uint> second = Avx2.PermuteVar8x32(Vector256.Load((uint*)input + 8), Vector256.Create(6u, 0, 2, 4, 7, 1, 3, 5));
+            Vector128<uint> c = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
+            Vector128<uint> d = Vector128.Create((uint)counter, (uint)(counter >> 32), length, flags);
+            for (int round = 0; ; round++)
+            {
+                a = a + first.GetLower() + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 12);
+                a = a + first.GetUpper() + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 7);
+                a = Sse2.Shuffle(a, 0b10_01_00_11);
+                d = Sse2.Shuffle(d, 0b01_00_11_10);
+                c = Sse2.Shuffle(c, 0b00_11_10_01);
+                a = a + second.GetLower() + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 12);
+                a = a + second.GetUpper() + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 7);
+                a = Sse2.Shuffle(a, 0b00_11_10_01);
+                d = Sse2.Shuffle(d, 0b01_00_11_10);
+                c = Sse2.Shuffle(c, 0b10_01_00_11);
+                if (round == 6)
+                {
+                    break;
+                }
+
+                Vector256<uint> next = Avx512F.VL.PermuteVar8x32x2(first, firstStep, second);
+                second = Avx512F.VL.PermuteVar8x32x2(first, secondStep, second);
+                first = next;
+            }
+
+            a ^= c;
+            b ^= d;
+        }
+
+        a.Store(cv);
+        b.Store(cv + 4);
+    }
+
+    /// <summary>As <see cref="CompressRowsAvx512"/>, with the words of a round in two registers of AVX2.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void CompressRowsAvx2(
+        uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags)
+    {
+        Vector128<byte> rotate16 = Vector128.Create((byte)2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+        Vector128<byte> rotate8 = Vector128.Create((byte)1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
+
+        // The step in halves; the words that come from the other register are blended in (zeros stand for them here).
+        Vector256<uint> firstFromFirst = Vector256.Create(1u, 5, 7, 2, 3, 0, 0, 0);
+        Vector256<uint> firstFromSecond = Vector256.Create(0u, 0, 0, 0, 0, 2, 0, 7);
+        Vector256<uint> secondFromSecond = Vector256.Create(4u, 0, 3, 5, 1, 6, 0, 0);
+        Vector256<uint> secondFromFirst = Vector256.Create(0u, 4, 0, 0, 0, 0, 6, 0);
+        Vector128<uint> a = Vector128.Load(cv), b = Vector128.Load(cv + 4);
+        for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize)
+        {
+            uint length = BlockSize;
+            if (blocks == 1)
+            {
+                length = lastLength;
+                flags |= lastFlags;
+            }
+
+            Vector256<uint> first = Avx2.PermuteVar8x32(Vector256.Load((uint*)input), Vector256.Create(0u, 2, 4, 6, 1, 3, 5, 7));
+            Vector256<uint> second = Avx2.PermuteVar8x32(Vector256.Load((uint*)input + 8), Vector256.Create(6u, 0, 2, 4, 7, 1, 3, 5));
+            Vector128<uint> c = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
+            Vector128<uint> d = Vector128.Create((uint)counter, (uint)(counter >> 32), length, flags);
+            for (int round = 0; ; round++)
+            {
+                a = a + first.GetLower() + b;
+                d = Ssse3.Shuffle((d ^ a).AsByte(), rotate16).AsUInt32();
+                c += d;
+                b ^= c;
+                b = (b >>> 12) | (b << 20);
+                a = a + first.GetUpper() + b;
+                d = Ssse3.Shuffle((d ^ a).AsByte(), rotate8).AsUInt32();
+                c += d;
+                b ^= c;
+                b = (b >>> 7) | (b << 25);
+                a = Sse2.Shuffle(a, 0b10_01_00_11);
+                d = Sse2.Shuffle(d, 0b01_00_11_10);
+                c = Sse2.Shuffle(c, 0b00_11_10_01);
+                a = a + second.GetLower() + b;
+                d = Ssse3.Shuffle((d ^ a).AsByte(), rotate16).AsUInt32();
+                c += d;
+                b ^= c;
+                b = (b >>> 12) | (b << 20);
+                a = a + second.GetUpper() + b;
+                d = Ssse3.Shuffle((d ^ a).AsByte(), rotate8).AsUInt32();
+                c += d;
+                b ^= c;
+                b = (b >>> 7) | (b << 25);
+                a = Sse2.Shuffle(a, 0b00_11_10_01);
+                d = Sse2.Shuffle(d, 0b01_00_11_10);
+                c = Sse2.Shuffle(c, 0b10_01_00_11);
+                if (round == 6)
+                {
+                    break;
+                }
+
+                Vector256<uint> next = Avx2.Blend(
+                    Avx2.PermuteVar8x32(first, firstFromFirst), Avx2.PermuteVar8x32(second, firstFromSecond), 0b1010_0000);
+                second = Avx2.Blend(
+                    Avx2.PermuteVar8x32(second, secondFromSecond), Avx2.PermuteVar8x32(first, secondFromFirst), 0b0100_0010);
+                first = next;
+            }
+
+            a ^= c;
+            b ^= d;
+        }
+
+        a.Store(cv);
+        b.Store(cv + 4);
+    }
+
+    /// <summary>As <see cref="CompressRowsAvx512"/>, for any CPU with vectors of 128 bits and a byte shuffle.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void CompressRowsVector128(
+        uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags)
+    {
+        Vector128<byte> rotate16 = Vector128.Create((byte)2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+        Vector128<byte> rotate8 = Vector128.Create((byte)1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
+        Vector128<uint> a = Vector128.Load(cv), b = Vector128.Load(cv + 4);
+        for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize)
+        {
+            uint length = BlockSize;
+            if (blocks == 1)
+            {
+                length = lastLength;
+                flags |= lastFlags;
+            }
+
+            uint* m = (uint*)input;
+            Vector128<uint> c = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
+            Vector128<uint> d = Vector128.Create((uint)counter, (uint)(counter >> 32), length, flags);
+            for (int round = 0; round < 7; round++)
+            {
+                fixed (byte* s = &RowSchedule[16 * round])
+                {
+                    a = a + Vector128.Create(m[s[0]], m[s[1]], m[s[2]], m[s[3]]) + b;
+                    d = ShuffleBytes((d ^ a).AsByte(), rotate16).AsUInt32();
+                    c += d;
+                    b ^= c;
+                    b = (b >>> 12) | (b << 20);
+                    a = a + Vector128.Create(m[s[4]], m[s[5]], m[s[6]], m[s[7]]) + b;
+                    d = ShuffleBytes((d ^ a).AsByte(), rotate8).AsUInt32();
+                    c += d;
+                    b ^= c;
+                    b = (b >>> 7) | (b << 25);
+                    a = Vector128.Shuffle(a, Vector128.Create(3u, 0, 1, 2));
+                    d = Vector128.Shuffle(d, Vector128.Create(2u, 3, 0, 1));
+                    c = Vector128.Shuffle(c, Vector128.Create(1u, 2, 3, 0));
+                    a = a + Vector128.Create(m[s[8]], m[s[9]], m[s[10]], m[s[11]]) + b;
+                    d = ShuffleBytes((d ^ a).AsByte(), rotate16).AsUInt32();
+                    c += d;
+                    b ^= c;
+                    b = (b >>> 12) | (b << 20);
+                    a = a + Vector128.Create(m[s[12]], m[s[13]], m[s[14]], m[s[15]]) + b;
+                    d = ShuffleBytes((d ^ a).AsByte(), rotate8).AsUInt32();
+                    c += d;
+                    b ^= c;
+                    b = (b >>> 7) | (b << 25);
+                    a = Vector128.Shuffle(a, Vector128.Create(1u, 2, 3, 0));
+                    d = Vector128.Shuffle(d, Vector128.Create(2u, 3, 0, 1));
+                    c = Vector128.Shuffle(c, Vector128.Create(3u, 0, 1, 2));
+                }
+            }
+
+            a ^= c;
+            b ^= d;
+        }
+
+        a.Store(cv);
+        b.Store(cv + 4);
+    }
+}
