@@ -1,0 +1,250 @@
+using System.Runtime.InteropServices;
+
+namespace Tvix.Castore.Interop;
+
+/// <summary>
+/// The calls of the C library that .NET does not offer: those relative to an open folder, and with names that need not be UTF-8. Linux only, except where noted.
+/// </summary>
+/// <remarks>Every method returns what the call returns; <see cref="LastError"/> tells why it failed.</remarks>
+internal static unsafe partial class LibC
+{
+    public const int CurrentFolder = -100; // AT_FDCWD
+    public const int ReadOnly = 0;
+    public const int WriteOnly = 1;
+    public const int Create = 0x40;
+    public const int Exclusive = 0x80;
+    public const int NonBlocking = 0x800;
+    public const int CloseOnExec = 0x80000;
+    public const int RemoveFolder = 0x200; // AT_REMOVEDIR
+
+    public const int ErrorNotFound = 2;
+    public const int ErrorInterrupted = 4;
+    public const int ErrorExists = 17;
+    public const int ErrorTooManyLinks = 40; // ELOOP: a link where O_NOFOLLOW forbids one
+
+    private const int SymlinkNoFollow = 0x100;
+    private const int EmptyPath = 0x1000;
+    private const uint BasicStats = 0x7ff;
+
+    // Two flags of open(2) are numbered differently on ARM.
+    private static readonly bool s_arm = RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64;
+
+    public static int Directory => s_arm ? 0x4000 : 0x10000;
+
+    public static int NoFollow => s_arm ? 0x8000 : 0x20000;
+
+    public static int LastError => Marshal.GetLastPInvokeError();
+
+    public static IOException ErrorOf(int code) => new(Marshal.GetPInvokeErrorMessage(code), code);
+
+    public static void ThrowIfNotLinux()
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            throw new PlatformNotSupportedException("Importing and exporting trees on disk with their exact names and modes is implemented for Linux.");
+        }
+    }
+
+    /// <summary>Opens a name relative to a folder. The name ends with a NUL byte.</summary>
+    public static int OpenAt(int folder, ReadOnlySpan<byte> name, int flags, uint mode = 0)
+    {
+        fixed (byte* p = name)
+        {
+            return OpenAt(folder, p, flags | CloseOnExec, mode);
+        }
+    }
+
+    public static nint Read(int file, Span<byte> buffer)
+    {
+        fixed (byte* p = buffer)
+        {
+            nint count;
+            do
+            {
+                count = Read(file, p, (nuint)buffer.Length);
+            }
+            while (count < 0 && LastError == ErrorInterrupted);
+            return count;
+        }
+    }
+
+    public static nint Write(int file, ReadOnlySpan<byte> buffer)
+    {
+        fixed (byte* p = buffer)
+        {
+            nint count;
+            do
+            {
+                count = Write(file, p, (nuint)buffer.Length);
+            }
+            while (count < 0 && LastError == ErrorInterrupted);
+            return count;
+        }
+    }
+
+    /// <summary>Reads entries of an open folder, as <c>struct linux_dirent64</c>.</summary>
+    public static nint ReadEntries(int folder, Span<byte> buffer)
+    {
+        fixed (byte* p = buffer)
+        {
+            return GetDirectoryEntries(folder, p, (nuint)buffer.Length);
+        }
+    }
+
+    /// <summary>What a name relative to a folder stands for; links are not followed. The name ends with a NUL byte.</summary>
+    public static int StatAt(int folder, ReadOnlySpan<byte> name, out FileStatus status)
+    {
+        fixed (byte* p = name)
+        {
+            return Statx(folder, p, SymlinkNoFollow, BasicStats, out status);
+        }
+    }
+
+    /// <summary>What an open file is.</summary>
+    public static int Stat(int file, out FileStatus status)
+    {
+        fixed (byte* empty = "\0"u8)
+        {
+            return Statx(file, empty, EmptyPath, BasicStats, out status);
+        }
+    }
+
+    public static nint ReadLinkAt(int folder, ReadOnlySpan<byte> name, Span<byte> buffer)
+    {
+        fixed (byte* n = name)
+        fixed (byte* b = buffer)
+        {
+            return ReadLinkAt(folder, n, b, (nuint)buffer.Length);
+        }
+    }
+
+    public static int MakeDirectoryAt(int folder, ReadOnlySpan<byte> name, uint mode)
+    {
+        fixed (byte* p = name)
+        {
+            return MakeDirectoryAt(folder, p, mode);
+        }
+    }
+
+    public static int SymlinkAt(ReadOnlySpan<byte> target, int folder, ReadOnlySpan<byte> name)
+    {
+        fixed (byte* t = target)
+        fixed (byte* n = name)
+        {
+            return SymlinkAt(t, folder, n);
+        }
+    }
+
+    public static int UnlinkAt(int folder, ReadOnlySpan<byte> name, int flags)
+    {
+        fixed (byte* p = name)
+        {
+            return UnlinkAt(folder, p, flags);
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int Close(int file);
+
+    /// <summary>Also on macOS.</summary>
+    [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int Fsync(int file);
+
+    /// <summary>Also on macOS.</summary>
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "openat", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int OpenAt(int folder, byte* name, int flags, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "read", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint Read(int file, byte* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint Write(int file, byte* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "getdents64", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint GetDirectoryEntries(int folder, byte* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Statx(int folder, byte* name, int flags, uint mask, out FileStatus status);
+
+    [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint ReadLinkAt(int folder, byte* name, byte* buffer, nuint size);
+
+    [LibraryImport("libc", EntryPoint = "mkdirat", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int MakeDirectoryAt(int folder, byte* name, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "symlinkat", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int SymlinkAt(byte* target, int folder, byte* name);
+
+    [LibraryImport("libc", EntryPoint = "unlinkat", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int UnlinkAt(int folder, byte* name, int flags);
+
+    /// <summary><c>struct statx</c>, which has the same layout on every architecture.</summary>
+    [StructLayout(LayoutKind.Explicit, Size = 256)]
+    public struct FileStatus
+    {
+        [FieldOffset(28)]
+        private readonly ushort _mode;
+
+        [FieldOffset(32)]
+        public readonly ulong Inode;
+
+        [FieldOffset(40)]
+        public readonly ulong Length;
+
+        [FieldOffset(96)]
+        private readonly long _changeSeconds;
+
+        [FieldOffset(104)]
+        private readonly uint _changeNanoseconds;
+
+        [FieldOffset(112)]
+        private readonly long _modifySeconds;
+
+        [FieldOffset(120)]
+        private readonly uint _modifyNanoseconds;
+
+        [FieldOffset(136)]
+        private readonly uint _deviceMajor;
+
+        [FieldOffset(140)]
+        private readonly uint _deviceMinor;
+
+        public readonly FileType Type => (FileType)(_mode >> 12);
+
+        /// <summary>Whether the owner may execute it.</summary>
+        public readonly bool IsExecutable => (_mode & 0x40) != 0;
+
+        public readonly bool IsSameFile(in FileStatus other) =>
+            Inode == other.Inode && _deviceMajor == other._deviceMajor && _deviceMinor == other._deviceMinor;
+
+        /// <summary>Whether nothing was done to the contents or the inode in between.</summary>
+        public readonly bool IsUnchanged(in FileStatus later) =>
+            Length == later.Length && _mode == later._mode
+            && _modifySeconds == later._modifySeconds && _modifyNanoseconds == later._modifyNanoseconds
+            && _changeSeconds == later._changeSeconds && _changeNanoseconds == later._changeNanoseconds;
+    }
+
+    /// <summary>The type bits of a mode, which are also those of a folder's entry.</summary>
+    public enum FileType
+    {
+        Unknown = 0,
+        Folder = 4,
+        Regular = 8,
+        Symlink = 10,
+    }
+}
