@@ -1,0 +1,23 @@
+using Tvix.Castore.Model;
+
+namespace Tvix.Castore.Import;
+
+/// <summary>Settings of a <see cref="FileSystemImporter"/>.</summary>
+public sealed class FileSystemImportOptions
+{
+    /// <summary>Whether sockets, pipes and devices are left out instead of ending the import.</summary>
+    /// <value>The default is <see langword="false"/>.</value>
+    public bool SkipUnsupported { get; set; }
+
+    /// <summary>How many bytes of contents are in memory at most between reading and storing, from 16 MiB on.</summary>
+    /// <value>The default is 32 MiB.</value>
+    public long BufferBytes { get; set; } = 32 << 20;
+
+    /// <summary>How the sizes of directories are computed. Another rule gives other digests.</summary>
+    /// <value>The default is <see cref="DirectorySizeRule.EntriesTwice"/>.</value>
+    public DirectorySizeRule SizeRule { get; set; } = DirectorySizeRule.EntriesTwice;
+
+    /// <summary>Checks the settings against their documented ranges.</summary>
+    /// <exception cref="ArgumentException">A setting is out of its range; the message names it.</exception>
+    public void Validate() => ArgumentOutOfRangeException.ThrowIfLessThan(BufferBytes, 16 << 20, nameof(BufferBytes));
+}

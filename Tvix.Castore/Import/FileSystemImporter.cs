@@ -1,0 +1,286 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+using System.Threading.Channels;
+using Tvix.Castore.Blobs;
+using Tvix.Castore.Directories;
+using Tvix.Castore.Interop;
+using Tvix.Castore.Model;
+
+namespace Tvix.Castore.Import;
+
+/// <summary>Imports trees from disk: files become blobs, folders become directories.</summary>
+/// <remarks>
+/// <para>A file is executable when its owner may execute it. Times, owners, other mode bits, hard links and extended attributes are not kept; symbolic links are
+/// never followed, not even at the root. Names and targets are taken as bytes.</para>
+/// <para>The walk with its reading, the storing, and whatever a sink does run at the same time, each in the order of a NAR; between them are buffers of a fixed size.
+/// Every file is opened and read once. An instance can be used by several threads.</para>
+/// </remarks>
+/// <param name="blobs">Where contents go.</param>
+/// <param name="directories">Where directories go.</param>
+/// <param name="options">Settings; <see langword="null"/> for the defaults.</param>
+public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService directories, FileSystemImportOptions? options = null)
+{
+    private readonly FileSystemImportOptions _options = Check(options ?? new FileSystemImportOptions());
+
+    /// <summary>Imports a file, a folder with everything below it, or a symbolic link.</summary>
+    /// <param name="path">Where it is.</param>
+    /// <param name="sink">Sees the tree as it is read, to hash it for example; <see langword="null"/> for nobody.</param>
+    /// <param name="progress">Is told how far the import has come, some times a second at most.</param>
+    /// <param name="cancellationToken">Ends the import.</param>
+    /// <returns>The root. All that it refers to is stored, and as durable as the services promise.</returns>
+    /// <exception cref="ArgumentException"><paramref name="path"/> is none.</exception>
+    /// <exception cref="ImportException">Something cannot be read, is of an unsupported kind, or changed meanwhile. No directory of the tree is visible.</exception>
+    /// <exception cref="StorageException">A service failed.</exception>
+    /// <exception cref="PlatformNotSupportedException">The operating system is not Linux.</exception>
+    public async ValueTask<Node> ImportAsync(
+        string path, ITreeSink? sink = null, IProgress<ImportProgress>? progress = null, CancellationToken cancellationToken = default)
+    {
+        CheckPath(path);
+        LibC.ThrowIfNotLinux();
+        cancellationToken.ThrowIfCancellationRequested();
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Pipeline pipeline = new(_options, hasStore: true, sink is not null, stop);
+        TreeAssembler assembler = new(blobs, directories, _options.SizeRule, progress);
+        await using (assembler.ConfigureAwait(false))
+        {
+            Task walk = pipeline.Run(() => pipeline.Walk(path));
+            Task feed = sink is null ? Task.CompletedTask : pipeline.Run(() => pipeline.Feed(sink, progress: null));
+            Task<Node> store = StoreAsync(pipeline, assembler, feed, stop);
+            try
+            {
+                await Task.WhenAll(walk, feed, store).ConfigureAwait(false);
+            }
+            catch
+            {
+                // The first failure stopped the others; theirs are only echoes of it.
+                cancellationToken.ThrowIfCancellationRequested();
+                pipeline.ThrowFirstFailure();
+                throw;
+            }
+
+            return await store.ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Shows a file, a folder with everything below it, or a symbolic link to a sink, in the order of a NAR. Nothing is stored.</summary>
+    /// <param name="path">Where it is.</param>
+    /// <param name="sink">Sees the tree. It is called on one other thread, and may take its time: what is read ahead of it is bounded.</param>
+    /// <param name="options">Settings; <see langword="null"/> for the defaults.</param>
+    /// <param name="progress">Is told how far the sink has come, some times a second at most, and once at the end.</param>
+    /// <param name="cancellationToken">Ends the walk.</param>
+    /// <exception cref="ImportException">Something cannot be read, is of an unsupported kind, or changed meanwhile.</exception>
+    /// <exception cref="PlatformNotSupportedException">The operating system is not Linux.</exception>
+    public static async ValueTask WalkAsync(
+        string path,
+        ITreeSink sink,
+        FileSystemImportOptions? options = null,
+        IProgress<ImportProgress>? progress = null,
+        CancellationToken cancellationToken = default)
+    {
+        CheckPath(path);
+        ArgumentNullException.ThrowIfNull(sink);
+        LibC.ThrowIfNotLinux();
+        cancellationToken.ThrowIfCancellationRequested();
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Pipeline pipeline = new(Check(options ?? new FileSystemImportOptions()), hasStore: false, hasSink: true, stop);
+        Task walk = pipeline.Run(() => pipeline.Walk(path));
+        Task feed = pipeline.Run(() => pipeline.Feed(sink, progress));
+        try
+        {
+            await Task.WhenAll(walk, feed).ConfigureAwait(false);
+        }
+        catch
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            pipeline.ThrowFirstFailure();
+            throw;
+        }
+    }
+
+    private static async Task<Node> StoreAsync(Pipeline pipeline, TreeAssembler assembler, Task feed, CancellationTokenSource stop)
+    {
+        try
+        {
+            await foreach (TreeBatch batch in pipeline.ToStore.ReadAllAsync(stop.Token).ConfigureAwait(false))
+            {
+                await assembler.AddAsync(batch, pipeline.Release, stop.Token).ConfigureAwait(false);
+            }
+
+            return await assembler.CompleteAsync(feed, stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            pipeline.Fail(e);
+            throw;
+        }
+    }
+
+    private static void CheckPath(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        if (path.Contains('\0', StringComparison.Ordinal))
+        {
+            throw new ArgumentException("A path cannot hold a NUL character.", nameof(path)); // the system would take what is before it
+        }
+    }
+
+    private static FileSystemImportOptions Check(FileSystemImportOptions options)
+    {
+        options.Validate();
+        return options;
+    }
+
+    /// <summary>The buffers between the walk and those who use what it reads.</summary>
+    private sealed class Pipeline
+    {
+        private const int ReportEveryMilliseconds = 50;
+
+        private readonly FileSystemImportOptions _options;
+        private readonly CancellationTokenSource _stop;
+        private readonly Channel<TreeBatch>? _toStore;
+        private readonly BlockingCollection<TreeBatch>? _toSink;
+        private readonly BlockingCollection<TreeBatch> _free = new(new ConcurrentStack<TreeBatch>()); // the one used last is still in the cache
+        private readonly int _maxBatches;
+        private int _batches;
+        private ExceptionDispatchInfo? _firstFailure;
+
+        public Pipeline(FileSystemImportOptions options, bool hasStore, bool hasSink, CancellationTokenSource stop)
+        {
+            _toStore = hasStore ? Channel.CreateUnbounded<TreeBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true }) : null;
+            _options = options;
+            _stop = stop;
+            _maxBatches = (int)Math.Min(options.BufferBytes / TreeBatch.BufferSize, 4096);
+            _toSink = hasSink ? new BlockingCollection<TreeBatch>() : null;
+        }
+
+        public ChannelReader<TreeBatch> ToStore => _toStore!.Reader;
+
+        /// <summary>Runs a blocking part on a thread of its own.</summary>
+        public Task Run(Action part) => Task.Factory.StartNew(
+            () =>
+            {
+                try
+                {
+                    part();
+                }
+                catch (Exception e)
+                {
+                    Fail(e);
+                    throw;
+                }
+            },
+            CancellationToken.None,
+            TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach,
+            TaskScheduler.Default);
+
+        public void Walk(string path)
+        {
+            Exception? failure = null;
+            try
+            {
+                new FileSystemWalker(_options, Take, Emit, _stop.Token).Walk(path);
+            }
+            catch (Exception e)
+            {
+                failure = e;
+                throw;
+            }
+            finally
+            {
+                _toStore?.Writer.Complete(failure);
+                _toSink?.CompleteAdding();
+            }
+        }
+
+        public void Feed(ITreeSink sink, IProgress<ImportProgress>? progress)
+        {
+            ImportProgress done = default;
+            long lastReport = Environment.TickCount64;
+            foreach (TreeBatch batch in _toSink!.GetConsumingEnumerable(_stop.Token))
+            {
+                foreach (TreeItem item in batch.Items)
+                {
+                    if (!item.Name.IsDefault)
+                    {
+                        sink.Name(item.Name);
+                    }
+
+                    switch (item.Kind)
+                    {
+                        case TreeItemKind.BeginDirectory:
+                            sink.BeginDirectory();
+                            done = done with { Directories = done.Directories + 1 };
+                            break;
+                        case TreeItemKind.EndDirectory:
+                            sink.EndDirectory();
+                            break;
+                        case TreeItemKind.Symlink:
+                            sink.Symlink(item.Target);
+                            done = done with { Symlinks = done.Symlinks + 1 };
+                            break;
+                        case TreeItemKind.WholeFile:
+                            sink.BeginFile(item.Size, item.Executable);
+                            sink.Contents(batch.ContentOf(item).Span);
+                            sink.EndFile();
+                            done = done with { Files = done.Files + 1, Bytes = done.Bytes + item.Length };
+                            break;
+                        case TreeItemKind.BeginFile:
+                            sink.BeginFile(item.Size, item.Executable);
+                            break;
+                        case TreeItemKind.FilePart:
+                            sink.Contents(batch.ContentOf(item).Span);
+                            done = done with { Bytes = done.Bytes + item.Length };
+                            break;
+                        case TreeItemKind.EndFile:
+                            sink.EndFile();
+                            done = done with { Files = done.Files + 1 };
+                            break;
+                    }
+                }
+
+                Release(batch);
+                if (progress is not null && Environment.TickCount64 - lastReport >= ReportEveryMilliseconds)
+                {
+                    lastReport = Environment.TickCount64;
+                    progress.Report(done);
+                }
+            }
+
+            progress?.Report(done);
+        }
+
+        private TreeBatch Take()
+        {
+            if (!_free.TryTake(out TreeBatch? batch))
+            {
+                batch = _batches++ < _maxBatches ? new TreeBatch() : _free.Take(_stop.Token);
+            }
+
+            batch.Reset((_toStore is null ? 0 : 1) + (_toSink is null ? 0 : 1));
+            return batch;
+        }
+
+        private void Emit(TreeBatch batch)
+        {
+            _toSink?.Add(batch);
+            _toStore?.Writer.TryWrite(batch);
+        }
+
+        /// <summary>One of those who use a batch is through with it.</summary>
+        public void Release(TreeBatch batch)
+        {
+            if (batch.Release())
+            {
+                _free.Add(batch);
+            }
+        }
+
+        public void Fail(Exception failure)
+        {
+            Interlocked.CompareExchange(ref _firstFailure, ExceptionDispatchInfo.Capture(failure), null);
+            _stop.Cancel();
+        }
+
+        public void ThrowFirstFailure() => _firstFailure?.Throw();
+    }
+}

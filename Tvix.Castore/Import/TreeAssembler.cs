@@ -1,0 +1,226 @@
+using Tvix.Castore.Blobs;
+using Tvix.Castore.Directories;
+using Tvix.Castore.Model;
+
+namespace Tvix.Castore.Import;
+
+/// <summary>Stores the contents of a tree that comes in batches, and builds its directories bottom-up.</summary>
+/// <remarks>
+/// Several batches are stored at the same time; directories are built in the order of the tree, when the contents before them are stored. Whole files go to the
+/// service together, parts of large ones to a writer.
+/// </remarks>
+internal sealed class TreeAssembler : IAsyncDisposable
+{
+    private const int ReportEveryMilliseconds = 50;
+    private static readonly int s_maxInFlight = Math.Clamp(Environment.ProcessorCount, 2, 8);
+
+    private readonly IBlobService _blobs;
+    private readonly IDirectoryService _directories;
+    private readonly DirectorySizeRule _sizeRule;
+    private readonly IProgress<ImportProgress>? _progress;
+    private readonly Queue<Stored> _inFlight = new();
+    private readonly Stack<Level> _levels = new();
+    private readonly List<BlobWriter> _unfinished = []; // writers that are not disposed yet
+    private BlobWriter? _writer;
+    private TreeItem _large; // the large file whose end is awaited
+    private DirectoryPutter? _putter;
+    private Node? _root;
+    private ImportProgress _done;
+    private long _lastReport = Environment.TickCount64;
+
+    public TreeAssembler(IBlobService blobs, IDirectoryService directories, DirectorySizeRule sizeRule, IProgress<ImportProgress>? progress)
+    {
+        _sizeRule = sizeRule;
+        _blobs = blobs;
+        _directories = directories;
+        _progress = progress;
+    }
+
+    /// <summary>A directory that is being built.</summary>
+    private readonly record struct Level(PathComponent Name, List<DirectoryEntry> Entries);
+
+    /// <summary>A batch whose contents are on their way to the store.</summary>
+    private sealed record Stored(TreeBatch Batch, Task<B3Digest[]> WholeFiles, List<Task<B3Digest>> LargeFiles, Action<TreeBatch> Release);
+
+    /// <summary>Begins to store a batch. It is released when it is stored and its entries are in their directories.</summary>
+    public async ValueTask AddAsync(TreeBatch batch, Action<TreeBatch> release, CancellationToken cancellationToken)
+    {
+        Task<B3Digest[]> wholeFiles = StartWholeFiles(batch, cancellationToken);
+        List<Task<B3Digest>> largeFiles = [];
+        Stored stored = new(batch, wholeFiles, largeFiles, release);
+        _inFlight.Enqueue(stored);
+        foreach (TreeItem item in batch.Items)
+        {
+            switch (item.Kind)
+            {
+                case TreeItemKind.BeginFile:
+                    _writer = await _blobs.OpenWriteAsync(cancellationToken).ConfigureAwait(false);
+                    _unfinished.Add(_writer);
+                    break;
+                case TreeItemKind.FilePart:
+                    await _writer!.WriteAsync(batch.ContentOf(item), cancellationToken).ConfigureAwait(false);
+                    break;
+                case TreeItemKind.EndFile:
+                    largeFiles.Add(CompleteAsync(_writer!, cancellationToken));
+                    _unfinished.Remove(_writer!);
+                    _writer = null;
+                    break;
+            }
+        }
+
+        while (_inFlight.Count > s_maxInFlight)
+        {
+            await AssembleNextAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask AssembleNextAsync(CancellationToken cancellationToken)
+    {
+        await AssembleAsync(_inFlight.Peek(), cancellationToken).ConfigureAwait(false);
+        _inFlight.Dequeue(); // only now: after a failure, what is left of it is still to be waited for
+    }
+
+    private Task<B3Digest[]> StartWholeFiles(TreeBatch batch, CancellationToken cancellationToken)
+    {
+        List<ReadOnlyMemory<byte>> contents = [];
+        foreach (TreeItem item in batch.Items)
+        {
+            if (item.Kind == TreeItemKind.WholeFile)
+            {
+                contents.Add(batch.ContentOf(item));
+            }
+        }
+
+        return contents.Count == 0 ? Task.FromResult<B3Digest[]>([]) : Task.Run(PutAsync, cancellationToken);
+
+        async Task<B3Digest[]> PutAsync()
+        {
+            B3Digest[] digests = new B3Digest[contents.Count];
+            await _blobs.PutManyAsync(contents, digests, cancellationToken).ConfigureAwait(false);
+            return digests;
+        }
+    }
+
+    private static async Task<B3Digest> CompleteAsync(BlobWriter writer, CancellationToken cancellationToken)
+    {
+        await using (writer.ConfigureAwait(false))
+        {
+            return await writer.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Puts a batch's entries into their directories.</summary>
+    private async ValueTask AssembleAsync(Stored stored, CancellationToken cancellationToken)
+    {
+        B3Digest[] wholeFiles = await stored.WholeFiles.ConfigureAwait(false);
+        int nextWhole = 0;
+        int nextLarge = 0;
+        foreach (TreeItem item in stored.Batch.Items)
+        {
+            switch (item.Kind)
+            {
+                case TreeItemKind.BeginDirectory:
+                    _levels.Push(new Level(item.Name, []));
+                    break;
+                case TreeItemKind.EndDirectory:
+                    Level level = _levels.Pop();
+                    CastoreDirectory directory = CastoreDirectory.FromOwnedEntries([.. level.Entries]);
+                    _putter ??= _directories.OpenPutter();
+                    await _putter.PutAsync(directory, cancellationToken).ConfigureAwait(false);
+                    Attach(level.Name, directory.ToNode(_sizeRule));
+                    _done = _done with { Directories = _done.Directories + 1 };
+                    break;
+                case TreeItemKind.Symlink:
+                    Attach(item.Name, new Node.Symlink(item.Target));
+                    _done = _done with { Symlinks = _done.Symlinks + 1 };
+                    break;
+                case TreeItemKind.WholeFile:
+                    Attach(item.Name, new Node.File(wholeFiles[nextWhole++], item.Size, item.Executable));
+                    _done = _done with { Files = _done.Files + 1, Bytes = _done.Bytes + item.Length };
+                    break;
+                case TreeItemKind.BeginFile:
+                    _large = item;
+                    break;
+                case TreeItemKind.FilePart:
+                    _done = _done with { Bytes = _done.Bytes + item.Length };
+                    break;
+                case TreeItemKind.EndFile:
+                    B3Digest digest = await stored.LargeFiles[nextLarge++].ConfigureAwait(false);
+                    Attach(_large.Name, new Node.File(digest, _large.Size, _large.Executable));
+                    _done = _done with { Files = _done.Files + 1 };
+                    break;
+            }
+        }
+
+        stored.Release(stored.Batch);
+        Report();
+    }
+
+    private void Attach(PathComponent name, Node node)
+    {
+        if (_levels.TryPeek(out Level level))
+        {
+            level.Entries.Add(new DirectoryEntry(name, node));
+        }
+        else
+        {
+            _root = node;
+        }
+    }
+
+    /// <summary>Waits until everything is stored, and makes the directories visible.</summary>
+    /// <param name="last">What else has to succeed before they may be seen.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask<Node> CompleteAsync(Task last, CancellationToken cancellationToken)
+    {
+        while (_inFlight.Count > 0)
+        {
+            await AssembleNextAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        await last.ConfigureAwait(false);
+
+        // A walk that fails ends its output as well; it has then cancelled this.
+        cancellationToken.ThrowIfCancellationRequested();
+        Node root = _root ?? throw new ImportException(ImportError.NotATree, default, "the tree has no root");
+        if (_putter is not null)
+        {
+            B3Digest digest = await _putter.CompleteAsync(cancellationToken).ConfigureAwait(false);
+            if (root is not Node.Directory directory || directory.Digest != digest)
+            {
+                throw new StorageException($"The directory service answered {digest} for the upload of {root}.");
+            }
+        }
+
+        _progress?.Report(_done);
+        return root;
+    }
+
+    private void Report()
+    {
+        if (_progress is not null && Environment.TickCount64 - _lastReport >= ReportEveryMilliseconds)
+        {
+            _lastReport = Environment.TickCount64;
+            _progress.Report(_done);
+        }
+    }
+
+    /// <summary>Waits for what is still on its way, so that no buffer is read after this, and discards what is not complete.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        foreach (Stored stored in _inFlight)
+        {
+            await Task.WhenAll([stored.WholeFiles, .. stored.LargeFiles]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        foreach (BlobWriter writer in _unfinished)
+        {
+            await writer.DisposeAsync().ConfigureAwait(false);
+        }
+
+        if (_putter is not null)
+        {
+            await _putter.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+}
