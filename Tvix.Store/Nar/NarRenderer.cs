@@ -1,0 +1,161 @@
+using System.IO.Pipelines;
+using Tvix.Castore;
+using Tvix.Castore.Blobs;
+using Tvix.Castore.Directories;
+using Tvix.Castore.Model;
+
+namespace Tvix.Store.Nar;
+
+/// <summary>Writes the NAR of a tree whose blobs and directories are in a store. Spec: nix-formats §4.9.</summary>
+/// <remarks>
+/// Small blobs and directories are fetched ahead of their turn, within a budget, where the store does not answer at once. Safe for
+/// concurrent use.
+/// </remarks>
+public sealed partial class NarRenderer
+{
+    private readonly IBlobService _blobs;
+    private readonly IDirectoryService _directories;
+    private readonly NarRenderOptions _options;
+
+    /// <summary>Makes a renderer.</summary>
+    /// <param name="blobs">Where the blobs are.</param>
+    /// <param name="directories">Where the directories are.</param>
+    /// <param name="options">How far to read ahead; <see langword="null"/> for the defaults.</param>
+    public NarRenderer(IBlobService blobs, IDirectoryService directories, NarRenderOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(blobs);
+        ArgumentNullException.ThrowIfNull(directories);
+        _blobs = blobs;
+        _directories = directories;
+        _options = options ?? new NarRenderOptions();
+        _options.Validate();
+    }
+
+    /// <summary>Writes the NAR of a tree to a pipe.</summary>
+    /// <param name="root">The root of the tree.</param>
+    /// <param name="destination">
+    /// Where the NAR goes. Flushed, but not completed; after an exception it holds the beginning of a NAR.
+    /// </param>
+    /// <param name="cancellationToken">Ends the rendering.</param>
+    /// <returns>The number of bytes written.</returns>
+    /// <exception cref="StorageException">
+    /// A blob or directory is missing, has another length than recorded, or could not be read; the message says where.
+    /// </exception>
+    /// <exception cref="DigestMismatchException">The stored data is damaged.</exception>
+    public async Task<ulong> RenderAsync(Node root, PipeWriter destination, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(root);
+        ArgumentNullException.ThrowIfNull(destination);
+        NarWriter writer = new(destination, leaveOpen: true);
+        await using (writer.ConfigureAwait(false))
+        {
+            await RenderAsync(root, writer, cancellationToken).ConfigureAwait(false);
+            return writer.BytesWritten;
+        }
+    }
+
+    /// <summary>Writes the NAR of a tree to a stream, which stays open.</summary>
+    /// <inheritdoc cref="RenderAsync(Node, PipeWriter, CancellationToken)"/>
+    public async Task<ulong> RenderAsync(Node root, Stream destination, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(root);
+        ArgumentNullException.ThrowIfNull(destination);
+        NarWriter writer = new(destination, leaveOpen: true);
+        await using (writer.ConfigureAwait(false))
+        {
+            await RenderAsync(root, writer, cancellationToken).ConfigureAwait(false);
+            return writer.BytesWritten;
+        }
+    }
+
+    private async Task RenderAsync(Node root, NarWriter writer, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource reads = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        Walk walk = new(this, root, reads.Token);
+        try
+        {
+            while (await walk.NextAsync().ConfigureAwait(false) is { IsNone: false } item)
+            {
+                await (item.Node switch
+                {
+                    null => writer.EndDirectoryAsync(cancellationToken),
+                    Node.Directory => writer.BeginDirectoryAsync(item.Name, cancellationToken),
+                    Node.Symlink symlink => writer.WriteSymlinkAsync(item.Name, symlink.Target, cancellationToken),
+                    Node.File file when IsEmpty(file) =>
+                        writer.WriteFileAsync(item.Name, file.Executable, ReadOnlyMemory<byte>.Empty, cancellationToken),
+                    Node.File file when IsSmall(file) => WriteSmallAsync(writer, item, file, cancellationToken),
+                    Node.File file => WriteLargeAsync(writer, item.Name, file, cancellationToken),
+                    _ => throw new ArgumentException("Not a kind of node.", nameof(root)),
+                }).ConfigureAwait(false);
+            }
+
+            await writer.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            await reads.CancelAsync().ConfigureAwait(false);
+            await walk.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static bool IsEmpty(Node.File file) => file.Size == 0 && file.Digest == B3Digest.Empty;
+
+    private bool IsSmall(Node.File file) => file.Size <= (ulong)_options.SmallBlobBytes;
+
+    private static async ValueTask WriteSmallAsync(NarWriter writer, Item item, Node.File file, CancellationToken cancellationToken)
+    {
+        BlobContent? content;
+        try
+        {
+            content = item.Reading is { } reading ? await reading.ConfigureAwait(false) : item.Content;
+        }
+        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        {
+            throw WrongLength(writer, item.Name, file, e); // what a blob that exceeds the limit, its recorded size, is answered with
+        }
+
+        using (content ?? throw MissingBlob(writer, item.Name, file))
+        {
+            if ((ulong)content.Memory.Length != file.Size)
+            {
+                throw WrongLength(writer, item.Name, file);
+            }
+
+            await writer.WriteFileAsync(item.Name, file.Executable, content.Memory, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async ValueTask WriteLargeAsync(NarWriter writer, PathComponent name, Node.File file, CancellationToken cancellationToken)
+    {
+        Stream contents = await _blobs.OpenReadAsync(file.Digest, cancellationToken).ConfigureAwait(false)
+            ?? throw MissingBlob(writer, name, file);
+        await using (contents.ConfigureAwait(false))
+        {
+            try
+            {
+                await writer.WriteFileAsync(name, file.Executable, file.Size, contents, cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is EndOfStreamException or InvalidDataException)
+            {
+                throw WrongLength(writer, name, file, e);
+            }
+        }
+    }
+
+    private static StorageException MissingBlob(NarWriter writer, PathComponent name, Node.File file) =>
+        new($"The blob {file.Digest} of {Place(writer, name)} is missing.");
+
+    private static StorageException WrongLength(NarWriter writer, PathComponent name, Node.File file, Exception? cause = null) =>
+        new($"The blob {file.Digest} of {Place(writer, name)} does not have the {file.Size} bytes that are recorded for it.", cause);
+
+    private static string Place(NarWriter writer, PathComponent name)
+    {
+        if (name.IsDefault)
+        {
+            return "the root";
+        }
+
+        string parent = writer.ParentPath;
+        return parent.Length > 0 ? $"'{parent}/{name}'" : $"'{name}'";
+    }
+}
