@@ -1,0 +1,91 @@
+using NUnit.Framework;
+using Tvix.Castore.Chunking;
+
+namespace Tvix.Castore.Tests.Chunking;
+
+[TestFixture]
+public sealed class ChunkSplitterTests
+{
+    private static readonly ChunkingParameters s_small = ChunkingParameters.FromAverage(512);
+
+    [FsCheck.NUnit.Property(MaxTest = 300, Replay = "(20241122,7)")]
+    public bool TryNext_AnyPieces_GivesTheSameChunksAsOnePiece(uint seed, ushort length, ushort[] pieces)
+    {
+        byte[] data = TestData.Lcg(seed, length);
+        List<byte[]> expected = Split(data, [data.Length]);
+        List<byte[]> actual = Split(data, pieces.Select(p => p % 3000));
+        return expected.Count == actual.Count
+            && expected.Zip(actual).All(pair => pair.First.AsSpan().SequenceEqual(pair.Second))
+            && actual.SelectMany(chunk => chunk).SequenceEqual(data)
+            && actual.SkipLast(1).All(chunk => chunk.Length >= s_small.MinSize && chunk.Length <= s_small.MaxSize)
+            && actual.All(chunk => chunk.Length > 0 && chunk.Length <= s_small.MaxSize);
+    }
+
+    [TestCase(1)]
+    [TestCase(7)]
+    [TestCase(65_536)]
+    [TestCase(524_287)]
+    [TestCase(524_288)]
+    [TestCase(600_000)]
+    public void TryNext_PublishedData_GivesThePublishedLengthsForEveryPieceSize(int piece)
+    {
+        byte[] data = TestData.Lcg(3, 1_000_003);
+        List<byte[]> chunks = Split(data, Enumerable.Repeat(piece, (data.Length / piece) + 1), ChunkingParameters.FromAverage(100_000));
+        Assert.That(chunks.Select(c => c.Length), Is.EqualTo(new[] { 79691, 146112, 124458, 110099, 200000, 200000, 139643 }));
+        Assert.That(chunks.SelectMany(c => c), Is.EqualTo(data));
+    }
+
+    [Test]
+    public void TryNext_PieceHoldsTheWindow_CutsInPlace()
+    {
+        byte[] data = TestData.Lcg(9, s_small.MaxSize * 2);
+        ReadOnlyMemory<byte> input = data;
+        ChunkSplitter splitter = new(s_small);
+        Assert.That(splitter.TryNext(ref input, out ReadOnlyMemory<byte> chunk), Is.True);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(chunk.Span == data.AsSpan(0, chunk.Length), Is.True, "the chunk is the caller's own memory");
+            Assert.That(splitter.BufferedLength, Is.Zero);
+            Assert.That(input.Length, Is.EqualTo(data.Length - chunk.Length));
+        }
+    }
+
+    [Test]
+    public void TryFinish_NothingWritten_IsFalse() => Assert.That(new ChunkSplitter(s_small).TryFinish(out _), Is.False);
+
+    [Test]
+    public void TryFinish_Done_ANewBlobMayBegin()
+    {
+        byte[] data = TestData.Lcg(11, 5000);
+        ChunkSplitter splitter = new(s_small);
+        List<byte[]> first = Split(data, [100, 900, 4000], splitter: splitter);
+        List<byte[]> second = Split(data, [2500, 2500], splitter: splitter);
+        Assert.That(second, Is.EqualTo(first));
+    }
+
+    private static List<byte[]> Split(
+        byte[] data, IEnumerable<int> pieces, ChunkingParameters? parameters = null, ChunkSplitter? splitter = null)
+    {
+        splitter ??= new ChunkSplitter(parameters ?? s_small);
+        List<byte[]> chunks = [];
+        ReadOnlyMemory<byte> rest = data;
+        foreach (int piece in pieces.Append(data.Length))
+        {
+            ReadOnlyMemory<byte> input = rest[..Math.Min(piece, rest.Length)];
+            rest = rest[input.Length..];
+            while (splitter.TryNext(ref input, out ReadOnlyMemory<byte> chunk))
+            {
+                chunks.Add(chunk.ToArray());
+            }
+
+            Assert.That(input.IsEmpty);
+        }
+
+        while (splitter.TryFinish(out ReadOnlyMemory<byte> chunk))
+        {
+            chunks.Add(chunk.ToArray());
+        }
+
+        return chunks;
+    }
+}
