@@ -1,0 +1,18 @@
+using System.Diagnostics;
+using BenchmarkDotNet.Running;
+using Tvix.Castore.Blake3;
+
+// dotnet run -c Release --project benchmarks/Tvix.Benchmarks -- --filter '*Blake3*'
+// dotnet run -c Release --project benchmarks/Tvix.Benchmarks -- hash FILE [THREADS]       beside: b3sum --num-threads THREADS FILE
+if (args is ["hash", string path, ..])
+{
+    int threads = args.Length > 2 ? int.Parse(args[2]) : 1;
+    await Blake3Hasher.HashFileAsync(path, threads, CancellationToken.None); // compiled, and the file in the page cache
+    long begin = Stopwatch.GetTimestamp();
+    Console.Write((await Blake3Hasher.HashFileAsync(path, threads, CancellationToken.None)).ToHexString());
+    double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
+    Console.WriteLine($"  {seconds:f3} s, {new FileInfo(path).Length / seconds / 1e9:f2} GB/s");
+    return;
+}
+
+BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args);
