@@ -91,7 +91,7 @@ public sealed partial class ProcessTests : ToolFixture
         await input.FlushAsync();
 
         Assert.That(Kill(process.Id, signal), Is.Zero);
-        await process.WaitForExitAsync();
+        Assert.That(process.WaitForExit(TimeSpan.FromMinutes(2)), Is.True, "the signal was not heeded");
         Assert.That(process.ExitCode, Is.EqualTo(expected), await error);
         Assert.That(await error, Is.Empty);
         Assert.That((await SucceedAsync("verify")).Text, Is.EqualTo("The store is sound.\n"));

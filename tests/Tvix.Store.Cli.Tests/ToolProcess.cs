@@ -7,13 +7,16 @@ internal static class ToolProcess
 {
     public static Process Start(string storeAddress, params string[] arguments)
     {
-        ProcessStartInfo start = new("dotnet")
+        // A process started in the background of a script inherits that SIGINT is ignored; env takes that back.
+        ProcessStartInfo start = new("env")
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
             RedirectStandardError = true,
             UseShellExecute = false,
         };
+        start.ArgumentList.Add("--default-signal=INT,TERM");
+        start.ArgumentList.Add("dotnet");
         start.ArgumentList.Add(Path.Combine(AppContext.BaseDirectory, "tvix-store.dll"));
         foreach (string argument in arguments)
         {
