@@ -24,7 +24,7 @@ row() { # NAME PREPARE-OURS OURS PREPARE-THEIRS THEIRS: each a command for the s
   for ((i = 0; i < runs; i++)); do
     eval "$2"; prefault; timed bash -c "exec $3" >> "$work/a"
     eval "$4"; prefault; timed bash -c "exec $5" >> "$work/b"
-    paste -d' ' <(tail -1 "$work/a") <(tail -1 "$work/b") | awk '{print $4 > 0 ? $1 / $4 : 0}' >> "$work/r"
+    paste -d' ' <(tail -1 "$work/a") <(tail -1 "$work/b") | awk '{print ($4 > 0 ? $1 / $4 : 0)}' >> "$work/r"
   done
   printf '| %s | %s | %s | %s | %s | %.2f | %s |\n' "$1" \
     "$(cut -d' ' -f1 "$work/a" | median)" "$(cut -d' ' -f2 "$work/a" | median)" \

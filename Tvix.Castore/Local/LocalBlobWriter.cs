@@ -10,6 +10,8 @@ namespace Tvix.Castore.Local;
 /// <remarks>Chunks of a blob that is then abandoned may stay, as blobs of their own.</remarks>
 internal sealed class LocalBlobWriter(LocalStore store) : BlobWriter
 {
+    private const int LargePiece = 256 << 10;
+
     private readonly WriteSession _session = new(store);
     private readonly Blake3Hasher _whole = new();
     private readonly ChunkSplitter _splitter = new(store.Chunking);
@@ -18,12 +20,31 @@ internal sealed class LocalBlobWriter(LocalStore store) : BlobWriter
 
     protected override async ValueTask WriteCoreAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        _whole.AppendData(buffer.Span);
-        while (_splitter.TryNext(ref buffer, out ReadOnlyMemory<byte> chunk))
+        // The whole is hashed beside the chunks: it is as much work again, and needs nothing of theirs.
+        Task hashing = HashWholeAsync(buffer);
+        try
         {
-            AppendChunk(chunk.Span);
-            await store.ThrottleAsync(cancellationToken).ConfigureAwait(false);
+            while (_splitter.TryNext(ref buffer, out ReadOnlyMemory<byte> chunk))
+            {
+                AppendChunk(chunk.Span);
+                await store.ThrottleAsync(cancellationToken).ConfigureAwait(false);
+            }
         }
+        finally
+        {
+            await hashing.ConfigureAwait(false);
+        }
+    }
+
+    private Task HashWholeAsync(ReadOnlyMemory<byte> buffer)
+    {
+        if (buffer.Length >= LargePiece)
+        {
+            return Task.Run(() => _whole.AppendData(buffer.Span));
+        }
+
+        _whole.AppendData(buffer.Span);
+        return Task.CompletedTask;
     }
 
     protected override async ValueTask<B3Digest> CompleteCoreAsync(CancellationToken cancellationToken)

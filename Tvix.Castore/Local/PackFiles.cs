@@ -12,6 +12,7 @@ internal sealed class PackFiles(string folder) : IDisposable
 {
     public const string FolderName = "packs";
     private const int MaxOpenFiles = 64;
+    private const int LargePayload = 64 << 10; // from here on a copy costs more than a second call of the system
 
     private readonly Lock _gate = new();
     private readonly Dictionary<int, SafeFileHandle> _open = [];
@@ -38,6 +39,12 @@ internal sealed class PackFiles(string folder) : IDisposable
             throw Damaged(key, location, "the length in the index is absurd");
         }
 
+        if (kind == RecordKind.Chunk && location.StoredLength == location.LogicalLength && location.StoredLength >= LargePayload
+            && TryReadRaw(key, location) is { } raw)
+        {
+            return raw;
+        }
+
         int length = RecordHeader.Size + location.StoredLength;
         byte[] record = ArrayPool<byte>.Shared.Rent(length);
         try
@@ -61,6 +68,37 @@ internal sealed class PackFiles(string folder) : IDisposable
         finally
         {
             ArrayPool<byte>.Shared.Return(record);
+        }
+    }
+
+    /// <summary>Reads a large chunk that is stored as it is straight to where the caller gets it; <see langword="null"/> when the record is something else.</summary>
+    private BlobContent? TryReadRaw(B3Digest key, RecordLocation location)
+    {
+        Span<byte> head = stackalloc byte[RecordHeader.Size];
+        if (ReadAt(location.Pack, location.Offset, head) < head.Length
+            || !RecordHeader.TryRead(head, out RecordHeader header)
+            || header.Kind != RecordKind.Chunk || header.Codec != RecordCodec.Raw || header.Key != key
+            || header.StoredLength != location.StoredLength || header.LogicalLength != location.LogicalLength
+            || !header.IsIntact(head, default))
+        {
+            return null; // and let the general way tell what is wrong
+        }
+
+        BlobContent content = BlobContent.Rent(location.StoredLength);
+        try
+        {
+            if (ReadAt(location.Pack, location.Offset + RecordHeader.Size, content.Memory.Span) < location.StoredLength)
+            {
+                throw Damaged(key, location, "the file ends within the record");
+            }
+
+            B3Digest actual = Blake3Hasher.HashData(content.Memory.Span);
+            return actual == key ? content : throw new DigestMismatchException(key, actual, Describe(location));
+        }
+        catch
+        {
+            content.Dispose();
+            throw;
         }
     }
 

@@ -8,6 +8,7 @@ internal sealed class PackWriter : IDisposable
 {
     private const int MaxSlots = 1024;
     private const int BufferSize = 1 << 20;
+    private const int LargePayload = 64 << 10; // written from where it is, since a copy costs more than a call of the system
 
     // How the systems say that another has the lock: on Windows, on Linux, on macOS.
     private const int SharingViolation = unchecked((int)0x80070020);
@@ -185,7 +186,7 @@ internal sealed class PackWriter : IDisposable
 
         header.Write(_buffer.AsSpan(_buffered), payload);
         _buffered += RecordHeader.Size;
-        if (payload.Length <= _buffer.Length - _buffered)
+        if (payload.Length < LargePayload && payload.Length <= _buffer.Length - _buffered)
         {
             payload.CopyTo(_buffer.AsSpan(_buffered));
             _buffered += payload.Length;
