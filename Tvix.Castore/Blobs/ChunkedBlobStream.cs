@@ -8,7 +8,7 @@ namespace Tvix.Castore.Blobs;
 /// </summary>
 /// <remarks>
 /// <para>A chunk is held to its digest and its size before any of its bytes is handed out, whatever its source has checked. Memory is
-/// bounded by two chunks: the one being read and, while the reading goes straight on, the next one, which is fetched meanwhile.</para>
+/// bounded by four chunks: the one being read and, while the reading goes straight on, the next three, which are fetched meanwhile.</para>
 /// <para>Synchronous reads throw <see cref="NotSupportedException"/>: fetching is asynchronous, and blocking on it would invite deadlocks.
 /// Seeking beyond the end is fine, and reads there give nothing. Not safe for concurrent use.</para>
 /// <para>A read throws <see cref="StorageException"/> when a chunk is missing, too large or not of the size that the list says, and
@@ -21,6 +21,8 @@ public sealed class ChunkedBlobStream : Stream
     /// </summary>
     public const int DefaultMaxChunkBytes = 64 << 20;
 
+    private const int ChunksAhead = 3;
+
     private readonly IBlobService _source;
     private readonly BlobChunk[] _chunks;
     private readonly long[] _offsets; // where each chunk starts, and at the end the length
@@ -31,8 +33,7 @@ public sealed class ChunkedBlobStream : Stream
     private long _position;
     private int _currentIndex = -1;
     private BlobContent? _current;
-    private int _nextIndex = -1;
-    private Task<BlobContent>? _next;
+    private readonly Queue<(int Index, Task<BlobContent> Content)> _ahead = new(); // consecutive chunks
     private bool _disposed;
 
     /// <summary>Makes a stream over chunks; none of them is fetched yet.</summary>
@@ -190,7 +191,7 @@ public sealed class ChunkedBlobStream : Stream
             _disposed = true;
             _current?.Dispose();
             _disposal.Cancel();
-            DropNext();
+            DropAhead();
             _disposal.Dispose();
         }
 
@@ -237,8 +238,10 @@ public sealed class ChunkedBlobStream : Stream
             _currentIndex = index;
             if (straightOn && index + 1 < _chunks.Length)
             {
-                _nextIndex = index + 1;
-                _next = FetchAheadAsync(_chunks[index + 1], _disposal.Token);
+                for (int next = index + 1 + _ahead.Count; next < _chunks.Length && _ahead.Count < ChunksAhead; next++)
+                {
+                    _ahead.Enqueue((next, FetchAheadAsync(_chunks[next], _disposal.Token)));
+                }
             }
         }
 
@@ -248,17 +251,16 @@ public sealed class ChunkedBlobStream : Stream
     /// <summary>The chunk that was fetched ahead if it is the right one, or else a fresh one.</summary>
     private async ValueTask<BlobContent> TakeAsync(int index, CancellationToken cancellationToken)
     {
-        if (_next is null || _nextIndex != index)
+        if (!_ahead.TryPeek(out (int Index, Task<BlobContent> Content) next) || next.Index != index)
         {
-            DropNext();
+            DropAhead();
             return await FetchAsync(_chunks[index], cancellationToken).ConfigureAwait(false);
         }
 
         // When the caller gives up waiting, the fetch goes on and serves the next read.
-        await ((Task)_next).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await ((Task)next.Content).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
-        Task<BlobContent> fetched = _next;
-        _next = null;
+        Task<BlobContent> fetched = _ahead.Dequeue().Content;
         return await fetched.ConfigureAwait(false);
     }
 
@@ -313,24 +315,26 @@ public sealed class ChunkedBlobStream : Stream
     }
 
     /// <summary>Lets go of what was fetched ahead, whenever it arrives; its failure no longer concerns anybody.</summary>
-    private void DropNext()
+    private void DropAhead()
     {
-        _next?.ContinueWith(
-            static task =>
-            {
-                if (task.IsCompletedSuccessfully)
+        while (_ahead.TryDequeue(out (int Index, Task<BlobContent> Content) next))
+        {
+            next.Content.ContinueWith(
+                static task =>
                 {
-                    task.Result.Dispose();
-                }
-                else
-                {
-                    _ = task.Exception;
-                }
-            },
-            CancellationToken.None,
-            TaskContinuationOptions.ExecuteSynchronously,
-            TaskScheduler.Default);
-        _next = null;
+                    if (task.IsCompletedSuccessfully)
+                    {
+                        task.Result.Dispose();
+                    }
+                    else
+                    {
+                        _ = task.Exception;
+                    }
+                },
+                CancellationToken.None,
+                TaskContinuationOptions.ExecuteSynchronously,
+                TaskScheduler.Default);
+        }
     }
 
     private void ThrowIfDisposed() => ObjectDisposedException.ThrowIf(_disposed, this);

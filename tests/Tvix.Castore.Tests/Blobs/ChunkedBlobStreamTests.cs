@@ -56,13 +56,15 @@ public sealed class ChunkedBlobStreamTests
     }
 
     [Test]
-    public async Task ReadAsync_StraightOn_FetchesTheNextChunkMeanwhileAndNoFurther()
+    public async Task ReadAsync_StraightOn_FetchesTheNextThreeChunksMeanwhileAndNoFurther()
     {
         ScriptedSource source = new();
-        await using ChunkedBlobStream stream = Open(source, Content, 4, 4, 4, 4);
+        await using ChunkedBlobStream stream = Open(source, Content, 4, 4, 4, 2, 2);
         await stream.ReadExactlyAsync(new byte[1]);
-        await source.WaitForFetchesAsync(2);
-        Assert.That(source.Fetches, Is.EqualTo(new[] { Digest(Content[..4]), Digest(Content[4..8]) }));
+        await source.WaitForFetchesAsync(4);
+        Assert.That(
+            source.Fetches,
+            Is.EquivalentTo(new[] { Digest(Content[..4]), Digest(Content[4..8]), Digest(Content[8..12]), Digest(Content[12..14]) }));
     }
 
     [Test]
