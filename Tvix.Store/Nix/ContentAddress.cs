@@ -106,6 +106,33 @@ public sealed record ContentAddress
         return true;
     }
 
+    /// <summary>
+    /// Reads the two keys by which the JSON of a derivation's output gives its content address: <c>hash</c>, in hexadecimal, nixbase32 or padded Base64, and
+    /// <c>hashAlgo</c>, an algorithm with <c>r:</c> before it for a NAR.
+    /// </summary>
+    /// <returns>The address; <see langword="null"/> when both keys are missing. A text cannot be written in this form.</returns>
+    /// <exception cref="FormatException">Only one of the keys is there, or one is not valid.</exception>
+    public static ContentAddress? FromDerivationOutput(string? hash, string? hashAlgo)
+    {
+        if (hash is null && hashAlgo is null)
+        {
+            return null;
+        }
+
+        if (hash is null || hashAlgo is null)
+        {
+            throw new FormatException($"A derivation's output has '{(hash is null ? "hashAlgo" : "hash")}' but not the other of 'hash' and 'hashAlgo'.");
+        }
+
+        bool isNar = hashAlgo.StartsWith("r:", StringComparison.Ordinal);
+        if (!NixHash.TryGetAlgorithm(Utf8Text.Encode(isNar ? hashAlgo.AsSpan(2) : hashAlgo), out NixHashAlgorithm algorithm))
+        {
+            throw new FormatException($"'{hashAlgo}' is no algorithm of a derivation's output.");
+        }
+
+        return new ContentAddress(isNar ? ContentAddressKind.Nar : ContentAddressKind.Flat, NixHash.Parse(hash, algorithm));
+    }
+
     /// <summary>The text form, as in the <c>CA</c> line of a narinfo.</summary>
     public override string ToString() => Kind switch
     {

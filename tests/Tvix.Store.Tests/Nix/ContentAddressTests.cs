@@ -31,6 +31,28 @@ public sealed class ContentAddressTests
         Assert.That(address.ToString(), Is.EqualTo(text));
     }
 
+    [TestCase("08813cbee9903c62be4c5027726a418a300da4500b2d369d3af9286f4815ceba")]
+    [TestCase("1fnf2m46ya7r7afkcb8ba2j0sc4a85m749sh9jz64g4hx6z3r088")]
+    [TestCase("CIE8vumQPGK+TFAncmpBijANpFALLTadOvkob0gVzro=")]
+    public void FromDerivationOutput_AnyEncoding_GivesTheSameAddress(string hash)
+    {
+        NixHash expected = new(NixHashAlgorithm.Sha256, Convert.FromHexString("08813cbee9903c62be4c5027726a418a300da4500b2d369d3af9286f4815ceba"));
+
+        Assert.That(ContentAddress.FromDerivationOutput(hash, "sha256"), Is.EqualTo(ContentAddress.Flat(expected)));
+        Assert.That(ContentAddress.FromDerivationOutput(hash, "r:sha256"), Is.EqualTo(ContentAddress.Nar(expected)));
+    }
+
+    [Test]
+    public void FromDerivationOutput_NeitherKey_IsNone() => Assert.That(ContentAddress.FromDerivationOutput(null, null), Is.Null);
+
+    [TestCase(null, "sha256")]
+    [TestCase("1fnf2m46ya7r7afkcb8ba2j0sc4a85m749sh9jz64g4hx6z3r088", null)]
+    [TestCase("1fnf2m46ya7r7afkcb8ba2j0sc4a85m749sh9jz64g4hx6z3r088", "text")]
+    [TestCase("1fnf2m46ya7r7afkcb8ba2j0sc4a85m749sh9jz64g4hx6z3r088", "r:blake3")]
+    [TestCase("1fnf2m46ya7r7afkcb8ba2j0sc4a85m749sh9jz64g4hx6z3r088", "sha512")]
+    public void FromDerivationOutput_OneKeyOrABadOne_IsAFormatException(string? hash, string? hashAlgo) =>
+        Assert.That(() => ContentAddress.FromDerivationOutput(hash, hashAlgo), Throws.InstanceOf<FormatException>());
+
     [Test]
     public void Parse_OfTextOfAnyCombination_IsIdentity([Values] ContentAddressKind kind, [Values] NixHashAlgorithm algorithm)
     {
