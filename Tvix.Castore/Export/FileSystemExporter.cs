@@ -69,6 +69,7 @@ public sealed class FileSystemExporter(IBlobService blobs, IDirectoryService dir
                 {
                     using (step.Content)
                     {
+                        stop.Token.ThrowIfCancellationRequested(); // which the channel does only when it has to wait
                         await WriteAsync(writer, step, stop.Token).ConfigureAwait(false);
                     }
 
@@ -266,7 +267,7 @@ public sealed class FileSystemExporter(IBlobService blobs, IDirectoryService dir
         private const int ReportEveryMilliseconds = 50;
 
         private readonly IProgress<ExportProgress>? _progress;
-        private long _lastReport = Environment.TickCount64;
+        private long _lastReport = Environment.TickCount64 - ReportEveryMilliseconds; // so that the first thing written is reported
         private readonly List<(PathComponent Name, int Folder)> _levels = [];
         private readonly byte[] _name = new byte[PathComponent.MaxLength + 1];
         private ExportProgress _done;
