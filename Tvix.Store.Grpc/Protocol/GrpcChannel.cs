@@ -1,0 +1,102 @@
+using System.Net;
+using System.Net.Sockets;
+
+namespace Tvix.Store.Grpc.Protocol;
+
+/// <summary>Makes calls to a server over HTTP/2. Connects when the first call is made, and again when the connection was lost.</summary>
+/// <remarks>Safe for concurrent use. Disposing it ends all calls.</remarks>
+public sealed class GrpcChannel : IGrpcInvoker, IDisposable
+{
+    private const int StreamWindowSize = 4 << 20;
+
+    private readonly HttpMessageInvoker _http;
+    private readonly GrpcChannelOptions _options;
+
+    /// <summary>Makes a channel to an address.</summary>
+    /// <param name="address"><c>http://HOST[:PORT]</c>, which is HTTP/2 without negotiation, or <c>https://HOST[:PORT]</c>.</param>
+    /// <param name="options">Settings; <see langword="null"/> for the defaults.</param>
+    /// <exception cref="ArgumentException">The address is neither, or has a path.</exception>
+    public GrpcChannel(Uri address, GrpcChannelOptions? options = null)
+        : this(Check(address), null, options)
+    {
+    }
+
+    /// <summary>Makes a channel to a Unix socket.</summary>
+    /// <param name="path">Where the socket is.</param>
+    /// <param name="options">Settings; <see langword="null"/> for the defaults.</param>
+    public GrpcChannel(UnixDomainSocketEndPoint path, GrpcChannelOptions? options = null)
+        : this(new Uri("http://localhost"), path ?? throw new ArgumentNullException(nameof(path)), options)
+    {
+    }
+
+    private GrpcChannel(Uri address, UnixDomainSocketEndPoint? socket, GrpcChannelOptions? options)
+    {
+        Address = address;
+        _options = options ?? new GrpcChannelOptions();
+        SocketsHttpHandler sockets = new()
+        {
+            AllowAutoRedirect = false,
+            AutomaticDecompression = DecompressionMethods.None,
+            ConnectTimeout = _options.ConnectTimeout,
+            EnableMultipleHttp2Connections = true,
+            InitialHttp2StreamWindowSize = StreamWindowSize,
+            KeepAlivePingDelay = _options.KeepAliveDelay,
+            KeepAlivePingTimeout = _options.KeepAliveTimeout,
+            KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests,
+            PooledConnectionIdleTimeout = TimeSpan.FromMinutes(5),
+            UseCookies = false,
+            UseProxy = socket is null,
+        };
+        if (_options.Tls is { } tls)
+        {
+            sockets.SslOptions = tls;
+        }
+
+        if (socket is not null)
+        {
+            sockets.ConnectCallback = (_, cancellationToken) => ConnectAsync(socket, cancellationToken);
+        }
+
+        _http = new HttpMessageInvoker(_options.ConfigureHandler?.Invoke(sockets) ?? sockets);
+    }
+
+    /// <summary>Where the server is.</summary>
+    public Uri Address { get; }
+
+    /// <inheritdoc/>
+    public GrpcRetryOptions? Retry => _options.Retry;
+
+    /// <inheritdoc/>
+    public IGrpcCall<TRequest, TResponse> Start<TRequest, TResponse>(
+        GrpcMethod<TRequest, TResponse> method, GrpcCallOptions options = default, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(method);
+        return new GrpcHttpClientCall<TRequest, TResponse>(_http, Address, method, options, _options, cancellationToken);
+    }
+
+    /// <summary>Ends all calls and closes the connections.</summary>
+    public void Dispose() => _http.Dispose();
+
+    private static Uri Check(Uri address)
+    {
+        ArgumentNullException.ThrowIfNull(address);
+        return address is { IsAbsoluteUri: true, Scheme: "http" or "https", PathAndQuery: "/" or "", Fragment: "", UserInfo: "" }
+            ? address
+            : throw new ArgumentException($"'{address}' is not 'http://HOST:PORT' or 'https://HOST:PORT'.", nameof(address));
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(UnixDomainSocketEndPoint endPoint, CancellationToken cancellationToken)
+    {
+        Socket socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
+}
