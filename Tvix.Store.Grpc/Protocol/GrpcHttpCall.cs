@@ -20,7 +20,7 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
     private readonly HttpContext _http;
     private readonly GrpcServerMethod<TRequest, TResponse> _method;
     private readonly GrpcServerOptions _options;
-    private readonly GrpcFrameReader _reader;
+    private readonly GrpcPipeFrameReader _reader;
     private readonly CancellationTokenSource _stop;
     private readonly ITimer? _deadlineTimer;
     private bool _deadlinePassed;
@@ -32,7 +32,7 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
         _http = http;
         _method = method;
         _options = options;
-        _reader = new GrpcFrameReader(http.Request.BodyReader, options.MaxReceiveMessageSize);
+        _reader = new GrpcPipeFrameReader(http.Request.BodyReader, options.MaxReceiveMessageSize);
         _stop = CancellationTokenSource.CreateLinkedTokenSource(http.RequestAborted);
         if (timeout is { } time)
         {
@@ -91,6 +91,11 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
             }
 
             await _method.Handler(ReadAllAsync(), this, this).ConfigureAwait(false);
+            if (!_method.Method.IsClientStreaming && await _reader.ReadAsync(_stop.Token).ConfigureAwait(false) is not null)
+            {
+                throw new GrpcException(GrpcStatusCode.Unimplemented, $"{_method.Path} takes one message, but more came.");
+            }
+
             await EndAsync(GrpcStatusCode.Ok, "").ConfigureAwait(false);
         }
         catch (GrpcException e)

@@ -1,31 +1,27 @@
 using System.Buffers;
 using System.Globalization;
-using System.IO.Pipelines;
 using System.Net;
 using System.Net.Http.Headers;
-using System.Reflection;
 
 namespace Tvix.Store.Grpc.Protocol;
 
 /// <summary>One call, made over an HTTP/2 request. Source of the protocol: grpc.io, "gRPC over HTTP2".</summary>
 internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TRequest, TResponse>
 {
-    private const int ReadSize = 64 * 1024;
-
-    private static readonly StreamPipeReaderOptions _readerOptions = new(bufferSize: ReadSize, minimumReadSize: ReadSize / 4);
-
     private readonly GrpcMethod<TRequest, TResponse> _method;
     private readonly GrpcChannelOptions _channel;
     private readonly bool _compress;
     private readonly CancellationTokenSource _stop;
     private readonly ITimer? _deadlineTimer;
     private readonly CancellationToken _cancellationToken;
-    private readonly GrpcRequestContent _content = new();
+    private readonly HttpMessageInvoker _http;
+    private readonly GrpcStreamingContent? _streaming;
     private readonly HttpRequestMessage _request;
-    private readonly Task<HttpResponseMessage> _response;
     private readonly PooledBuffer _frame = new();
-    private PipeReader? _body;
-    private GrpcFrameReader? _reader;
+    private Task<HttpResponseMessage>? _response;
+    private GrpcStreamFrameReader? _reader;
+    private bool _opened;
+    private bool _hasCurrent;
     private bool _deadlinePassed;
     private bool _ended;
     private GrpcException? _failure;
@@ -39,6 +35,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         GrpcChannelOptions channel,
         CancellationToken cancellationToken)
     {
+        _http = http;
         _method = method;
         _channel = channel;
         _compress = options.Compress ?? channel.Compress;
@@ -48,7 +45,6 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
-            Content = _content,
         };
         HttpRequestHeaders headers = _request.Headers;
         headers.TE.Add(new TransferCodingWithQualityHeaderValue("trailers"));
@@ -74,90 +70,107 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
                 Timeout.InfiniteTimeSpan);
         }
 
-        _response = SendAsync(http);
+        if (method.IsClientStreaming)
+        {
+            _streaming = new GrpcStreamingContent();
+            _response = SendAsync(_streaming);
+        }
     }
 
     public GrpcMetadata ResponseHeaders { get; } = new();
 
     public GrpcMetadata ResponseTrailers { get; } = new();
 
-    public TResponse Current => _current ?? throw new InvalidOperationException("There is no message.");
+    public TResponse Current => _hasCurrent ? _current! : throw new InvalidOperationException("There is no message.");
 
     public async ValueTask WriteAsync(TRequest message, CancellationToken cancellationToken = default)
     {
-        await GuardAsync(async () =>
+        ThrowIfFailed();
+        using CancellationTokenRegistration registration = Register(cancellationToken);
+        try
         {
-            Stream? stream = await StreamAsync().ConfigureAwait(false);
-            if (stream is null)
+            cancellationToken.ThrowIfCancellationRequested();
+            if (_streaming is null)
             {
-                return false;
+                if (_frame.WrittenCount > 0)
+                {
+                    throw new InvalidOperationException($"{_method.Path} takes one message.");
+                }
+
+                GrpcFrame.Write(_method.Request, message, _frame, _compress, _channel.MaxSendMessageSize);
+                return;
             }
 
+            Stream stream = await StreamAsync(_streaming).ConfigureAwait(false);
             _frame.Clear();
             GrpcFrame.Write(_method.Request, message, _frame, _compress, _channel.MaxSendMessageSize);
             try
             {
                 await stream.WriteAsync(_frame.WrittenMemory, _stop.Token).ConfigureAwait(false);
                 await stream.FlushAsync(_stop.Token).ConfigureAwait(false);
-                return true;
             }
             catch (Exception e) when (e is IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException && !_stop.IsCancellationRequested)
             {
                 // The server ended the call before it had read everything. Its status says why.
                 await ReadToEndAsync().ConfigureAwait(false);
-                throw _failure ?? Failure(e);
+                throw Failure(e);
             }
-        }, cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception e) when (Translate(e, cancellationToken) is { } translated)
+        {
+            throw translated;
+        }
     }
 
     public async ValueTask CompleteAsync(CancellationToken cancellationToken = default)
     {
-        await GuardAsync(
-            async () =>
+        ThrowIfFailed();
+        using CancellationTokenRegistration registration = Register(cancellationToken);
+        try
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (_streaming is null)
             {
-                await StreamAsync().ConfigureAwait(false);
-                _content.Complete();
-                return true;
-            },
-            cancellationToken).ConfigureAwait(false);
+                _response ??= SendAsync(new GrpcSingleContent(_frame.WrittenMemory));
+                return;
+            }
+
+            await StreamAsync(_streaming).ConfigureAwait(false);
+            _streaming.Complete();
+        }
+        catch (Exception e) when (Translate(e, cancellationToken) is { } translated)
+        {
+            throw translated;
+        }
     }
 
     public async ValueTask<bool> MoveNextAsync(CancellationToken cancellationToken = default)
     {
-        _current = default;
-        if (_failure is not null)
-        {
-            throw _failure;
-        }
-
+        ThrowIfFailed();
+        _hasCurrent = false;
         if (_ended)
         {
             return false;
         }
 
-        return await GuardAsync(
-            async () =>
+        using CancellationTokenRegistration registration = Register(cancellationToken);
+        try
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            HttpResponseMessage response = await ResponseAsync().ConfigureAwait(false);
+            if (_reader is not null && await _reader.ReadAsync(_stop.Token).ConfigureAwait(false) is { } bytes)
             {
-                HttpResponseMessage response = await _response.ConfigureAwait(false);
-                _reader ??= await OpenAsync(response).ConfigureAwait(false);
-                if (_reader is not null && await _reader.ReadAsync(_stop.Token).ConfigureAwait(false) is { } bytes)
-                {
-                    try
-                    {
-                        _current = _method.Response.Read(bytes);
-                    }
-                    catch (FormatException e)
-                    {
-                        throw new GrpcException(GrpcStatusCode.Internal, $"The server's answer cannot be read: {e.Message}", e);
-                    }
+                _current = Parse(bytes);
+                return _hasCurrent = true;
+            }
 
-                    return true;
-                }
-
-                End(response);
-                return false;
-            },
-            cancellationToken).ConfigureAwait(false);
+            End(response);
+            return false;
+        }
+        catch (Exception e) when (Translate(e, cancellationToken) is { } translated)
+        {
+            throw translated;
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -167,18 +180,17 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             await _stop.CancelAsync().ConfigureAwait(false);
         }
 
-        _content.Complete();
-        try
+        _streaming?.Complete();
+        if (_response is not null)
         {
-            using HttpResponseMessage response = await _response.ConfigureAwait(false);
-            if (_body is not null)
+            try
             {
-                await _body.CompleteAsync().ConfigureAwait(false);
+                using HttpResponseMessage response = await _response.ConfigureAwait(false);
             }
-        }
-        catch (Exception e) when (e is OperationCanceledException or HttpRequestException or IOException or GrpcException)
-        {
-            // The call is over, and whoever made it has heard why.
+            catch (Exception e) when (e is OperationCanceledException or HttpRequestException or IOException or GrpcException)
+            {
+                // The call is over, and whoever made it has heard why.
+            }
         }
 
         _request.Dispose();
@@ -192,44 +204,50 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         _stop.Dispose();
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMessageInvoker http)
+    private TResponse Parse(in ReadOnlySequence<byte> bytes)
     {
+        try
+        {
+            return _method.Response.Read(bytes);
+        }
+        catch (FormatException e)
+        {
+            throw new GrpcException(GrpcStatusCode.Internal, $"The server's answer cannot be read: {e.Message}", e);
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(GrpcRequestContent content)
+    {
+        _request.Content = content;
         if (_channel.BearerToken is { } getToken && await getToken(_stop.Token).ConfigureAwait(false) is { } token)
         {
             _request.Headers.TryAddWithoutValidation("authorization", "Bearer " + token);
         }
 
-        return await http.SendAsync(_request, _stop.Token).ConfigureAwait(false);
+        return await _http.SendAsync(_request, _stop.Token).ConfigureAwait(false);
     }
 
-    /// <summary>Where messages are written to; <see langword="null"/> when the call has ended before.</summary>
-    private async ValueTask<Stream?> StreamAsync()
+    /// <summary>Where messages are written to.</summary>
+    private async ValueTask<Stream> StreamAsync(GrpcStreamingContent content)
     {
-        if (!_content.Stream.IsCompleted)
+        if (!content.Stream.IsCompleted)
         {
-            await Task.WhenAny(_content.Stream, _response).ConfigureAwait(false);
+            await Task.WhenAny(content.Stream, _response!).ConfigureAwait(false);
         }
 
-        if (_content.Stream.IsCompletedSuccessfully)
+        if (content.Stream.IsCompletedSuccessfully)
         {
-            return await _content.Stream.ConfigureAwait(false);
+            return await content.Stream.ConfigureAwait(false);
         }
 
-        await _response.ConfigureAwait(false); // which throws, unless the server answered without reading
         await ReadToEndAsync().ConfigureAwait(false);
-        throw _failure ?? new GrpcException(GrpcStatusCode.Unknown, $"The server ended {_method.Path} before it was asked.");
+        throw new GrpcException(GrpcStatusCode.Unknown, $"The server ended {_method.Path} before it was asked.");
     }
 
-    /// <summary>Finds the status of a call that nothing more is sent to.</summary>
+    /// <summary>Finds the status of a call that nothing more is sent to. Throws, unless it is a good one.</summary>
     private async ValueTask ReadToEndAsync()
     {
-        if (_failure is not null || _ended)
-        {
-            return;
-        }
-
-        HttpResponseMessage response = await _response.ConfigureAwait(false);
-        _reader ??= await OpenAsync(response).ConfigureAwait(false);
+        HttpResponseMessage response = await ResponseAsync().ConfigureAwait(false);
         while (_reader is not null && await _reader.ReadAsync(_stop.Token).ConfigureAwait(false) is not null)
         {
         }
@@ -237,35 +255,42 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         End(response);
     }
 
-    /// <summary>Begins to read the response; <see langword="null"/> when it has only headers.</summary>
-    private async ValueTask<GrpcFrameReader?> OpenAsync(HttpResponseMessage response)
+    /// <summary>Waits for the head of the response. The reader is <see langword="null"/> after that when there is nothing else.</summary>
+    private async ValueTask<HttpResponseMessage> ResponseAsync()
     {
-        bool isGrpc = GrpcHttp.IsGrpc(response.Content.Headers.ContentType?.ToString());
-        if (response.StatusCode != HttpStatusCode.OK && !response.Headers.Contains("grpc-status"))
+        HttpResponseMessage response = await (_response ?? throw new InvalidOperationException("The request is not complete.")).ConfigureAwait(false);
+        if (_opened)
+        {
+            return response;
+        }
+
+        bool headersOnly = response.Headers.Contains("grpc-status");
+        string? type = response.Content.Headers.ContentType?.ToString();
+        if (!headersOnly && response.StatusCode != HttpStatusCode.OK)
         {
             throw new GrpcException(FromHttp(response.StatusCode), $"The server answered with the HTTP status {(int)response.StatusCode} {response.ReasonPhrase}.");
         }
 
-        if (!isGrpc && !response.Headers.Contains("grpc-status"))
+        if (!headersOnly && !GrpcHttp.IsGrpc(type))
         {
-            throw new GrpcException(
-                GrpcStatusCode.Unknown, $"The server's answer is not gRPC, but of type '{response.Content.Headers.ContentType?.ToString() ?? "none"}'.");
+            throw new GrpcException(GrpcStatusCode.Unknown, $"The server's answer is not gRPC, but of type '{type ?? "none"}'.");
         }
 
         Collect(response.Headers, ResponseHeaders);
-        if (response.Headers.Contains("grpc-status"))
+        if (!headersOnly)
         {
-            return null;
+            string encoding = First(response.Headers, "grpc-encoding") ?? GrpcEncoding.Identity;
+            if (encoding is not (GrpcEncoding.Identity or GrpcEncoding.Gzip))
+            {
+                throw new GrpcException(GrpcStatusCode.Internal, $"The server compresses with '{encoding}', which was not offered.");
+            }
+
+            Stream body = await response.Content.ReadAsStreamAsync(_stop.Token).ConfigureAwait(false);
+            _reader = new GrpcStreamFrameReader(body, _channel.MaxReceiveMessageSize, encoding == GrpcEncoding.Gzip);
         }
 
-        string encoding = First(response.Headers, "grpc-encoding") ?? GrpcEncoding.Identity;
-        if (encoding is not (GrpcEncoding.Identity or GrpcEncoding.Gzip))
-        {
-            throw new GrpcException(GrpcStatusCode.Internal, $"The server compresses with '{encoding}', which was not offered.");
-        }
-
-        _body = PipeReader.Create(await response.Content.ReadAsStreamAsync(_stop.Token).ConfigureAwait(false), _readerOptions);
-        return new GrpcFrameReader(_body, _channel.MaxReceiveMessageSize) { IsGzip = encoding == GrpcEncoding.Gzip };
+        _opened = true;
+        return response;
     }
 
     /// <summary>Reads the status of a call whose messages have all been read.</summary>
@@ -293,39 +318,40 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         }
     }
 
-    /// <summary>Runs a step of the call, and turns what can go wrong with HTTP into a status.</summary>
-    private async ValueTask<bool> GuardAsync(Func<ValueTask<bool>> step, CancellationToken cancellationToken)
+    private void ThrowIfFailed()
     {
         if (_failure is not null)
         {
             throw _failure;
         }
+    }
 
-        using CancellationTokenRegistration registration =
-            cancellationToken.CanBeCanceled && cancellationToken != _cancellationToken ? cancellationToken.UnsafeRegister(static stop => ((CancellationTokenSource)stop!).Cancel(), _stop) : default;
-        try
+    private CancellationTokenRegistration Register(CancellationToken cancellationToken) =>
+        cancellationToken.CanBeCanceled && cancellationToken != _cancellationToken
+            ? cancellationToken.UnsafeRegister(static stop => ((CancellationTokenSource)stop!).Cancel(), _stop)
+            : default;
+
+    /// <summary>What to throw for what went wrong; <see langword="null"/> for the exception itself.</summary>
+    private Exception? Translate(Exception e, CancellationToken cancellationToken)
+    {
+        if (e is GrpcException failure)
         {
-            cancellationToken.ThrowIfCancellationRequested();
-            return await step().ConfigureAwait(false);
+            _failure = failure;
+            return null;
         }
-        catch (GrpcException e)
+
+        if (_deadlinePassed)
         {
-            _failure = e;
-            throw;
+            return _failure = new GrpcException(GrpcStatusCode.DeadlineExceeded, $"{_method.Path} was not done by its deadline.", e);
         }
-        catch (Exception e) when (_deadlinePassed)
-        {
-            throw _failure = new GrpcException(GrpcStatusCode.DeadlineExceeded, $"{_method.Path} was not done by its deadline.", e);
-        }
-        catch (Exception e) when (cancellationToken.IsCancellationRequested || _cancellationToken.IsCancellationRequested)
+
+        if (cancellationToken.IsCancellationRequested || _cancellationToken.IsCancellationRequested)
         {
             CancellationToken cause = cancellationToken.IsCancellationRequested ? cancellationToken : _cancellationToken;
-            throw e is OperationCanceledException own && own.CancellationToken == cause ? own : new OperationCanceledException(e.Message, e, cause);
+            return e is OperationCanceledException own && own.CancellationToken == cause ? null : new OperationCanceledException(e.Message, e, cause);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
-        {
-            throw _failure = Failure(e);
-        }
+
+        return e is HttpRequestException or IOException or OperationCanceledException ? _failure = Failure(e) : null;
     }
 
     private GrpcException Failure(Exception e)

@@ -3,31 +3,17 @@ using System.Net.Http.Headers;
 
 namespace Tvix.Store.Grpc.Protocol;
 
-/// <summary>A request body that is written bit by bit, while the response may be read.</summary>
-internal sealed class GrpcRequestContent : HttpContent
+/// <summary>The body of a request.</summary>
+internal abstract class GrpcRequestContent : HttpContent
 {
-    private readonly TaskCompletionSource<Stream> _stream = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    protected GrpcRequestContent() => Headers.ContentType = new MediaTypeHeaderValue(GrpcHttp.ContentType);
 
-    public GrpcRequestContent() => Headers.ContentType = new MediaTypeHeaderValue(GrpcHttp.ContentType);
+    protected sealed override Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
+        SerializeToStreamAsync(stream, context, CancellationToken.None);
 
-    /// <summary>Where the body is written to, once the request is on its way.</summary>
-    public Task<Stream> Stream => _stream.Task;
+    protected abstract override Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken);
 
-    /// <summary>Ends the body.</summary>
-    public void Complete() => _completed.TrySetResult();
-
-    protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, CancellationToken.None);
-
-    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
-    {
-        // The headers go out at once: a server may answer before there is a message.
-        await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
-        _stream.TrySetResult(stream);
-        await _completed.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
-    }
-
-    protected override bool TryComputeLength(out long length)
+    protected sealed override bool TryComputeLength(out long length)
     {
         length = -1;
         return false;

@@ -91,7 +91,7 @@ public sealed class GrpcServiceDefinition
 
     private static async ValueTask<T> SingleAsync<T>(IAsyncEnumerable<T> requests, CancellationToken cancellationToken)
     {
-        // The message is not valid once the next is asked for, but that there is no next one is what the client's end of stream says: it is checked by HTTP.
+        // The message is not valid once the next is asked for; that there is no next one is checked at the end of the call.
         await foreach (T request in requests.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
             return request;

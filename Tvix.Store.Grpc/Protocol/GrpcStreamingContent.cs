@@ -1,0 +1,24 @@
+using System.Net;
+
+namespace Tvix.Store.Grpc.Protocol;
+
+/// <summary>A request body that is written bit by bit, while the response may be read.</summary>
+internal sealed class GrpcStreamingContent : GrpcRequestContent
+{
+    private readonly TaskCompletionSource<Stream> _stream = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>Where the body is written to, once the request is on its way.</summary>
+    public Task<Stream> Stream => _stream.Task;
+
+    /// <summary>Ends the body.</summary>
+    public void Complete() => _completed.TrySetResult();
+
+    protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+    {
+        // The headers go out at once: a server may answer before there is a message.
+        await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
+        _stream.TrySetResult(stream);
+        await _completed.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+}
