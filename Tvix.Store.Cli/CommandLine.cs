@@ -81,6 +81,7 @@ internal static class CommandLine
             CatCommand.Create(tool),
             TreeCommand.Create(tool),
             ExportCommand.Create(tool),
+            CopyCommand.Create(tool),
             ListCommand.Create(tool),
             InfoCommand.Create(tool),
             StatsCommand.Create(tool),

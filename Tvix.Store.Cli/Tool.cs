@@ -40,10 +40,24 @@ internal sealed class Tool(GlobalOptions global, ToolEnvironment environment)
     /// </param>
     public TvixStore OpenStore(ParseResult arguments, bool create = false)
     {
+        StoreDirectory(arguments); // which is wrong before the store's address is
+        try
+        {
+            return OpenStoreAt(arguments, Address(arguments), create);
+        }
+        catch (FormatException e)
+        {
+            throw ToolException.BadCommandLine(e.Message, e);
+        }
+    }
+
+    /// <summary>Opens the store at an address that an argument gives.</summary>
+    /// <inheritdoc cref="OpenStore"/>
+    public TvixStore OpenStoreAt(ParseResult arguments, StoreAddress address, bool create = false)
+    {
         StoreDirectory directory = StoreDirectory(arguments);
         try
         {
-            StoreAddress address = Address(arguments);
             if (!create && address.Scheme == LocalScheme)
             {
                 ExistingFolder(address);
@@ -56,6 +70,22 @@ internal sealed class Tool(GlobalOptions global, ToolEnvironment environment)
             throw ToolException.BadCommandLine(e.Message, e);
         }
     }
+
+    /// <summary>Takes an argument for an address.</summary>
+    public static StoreAddress ParseAddress(string address)
+    {
+        try
+        {
+            return StoreAddress.Parse(address);
+        }
+        catch (FormatException e)
+        {
+            throw ToolException.BadCommandLine(e.Message, e);
+        }
+    }
+
+    /// <summary>Whether reading from the store at an address takes no network.</summary>
+    public static bool IsNear(StoreAddress address) => address.Scheme is LocalScheme or "memory";
 
     /// <summary>The folder of the command line's store, which must be a local one that exists.</summary>
     public string LocalFolder(ParseResult arguments)

@@ -13,6 +13,7 @@ namespace Tvix.Store.Cli.Json;
 [JsonSerializable(typeof(StatisticsJson))]
 [JsonSerializable(typeof(FindingJson))]
 [JsonSerializable(typeof(RebuildJson))]
+[JsonSerializable(typeof(CopyJson))]
 internal sealed partial class ToolJson : JsonSerializerContext
 {
     /// <summary>The context that leaves plus signs as they are: the output is JSON, and never part of a web page.</summary>

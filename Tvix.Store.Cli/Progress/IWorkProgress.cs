@@ -1,6 +1,7 @@
 using Tvix.Castore;
 using Tvix.Castore.Export;
 using Tvix.Castore.Import;
+using Tvix.Store.Copy;
 
 namespace Tvix.Store.Cli.Progress;
 
@@ -29,6 +30,10 @@ internal interface IWorkProgress
     /// <summary>This, for a verification.</summary>
     IProgress<VerifyProgress>? ForVerify() =>
         IsShown ? new Adapter<VerifyProgress>(p => Report(p.Objects, p.TotalObjects, p.Bytes, p.Objects)) : null;
+
+    /// <summary>This, for a copy between stores.</summary>
+    IProgress<CopyProgress>? ForCopy() =>
+        IsShown ? new Adapter<CopyProgress>(p => Report(p.PathsDone, p.PathsTotal, p.BytesCopied, p.PathsDone)) : null;
 
     private sealed class Adapter<T>(Action<T> report) : IProgress<T>
     {

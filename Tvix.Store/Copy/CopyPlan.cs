@@ -1,0 +1,170 @@
+using Tvix.Castore;
+using Tvix.Castore.Model;
+using Tvix.Store.NarInfos;
+using Tvix.Store.Nix;
+using Tvix.Store.PathInfos;
+
+namespace Tvix.Store.Copy;
+
+/// <summary>Finds out what is to be copied: all path infos of the closure, from both stores, in the order in which they may be stored.</summary>
+/// <remarks>
+/// References are followed in waves, so that the number of round trips, one after the other, is the depth of the closure and not its size.
+/// </remarks>
+internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions options)
+{
+    private readonly Dictionary<StorePathDigest, PlannedPath> _planned = [];
+
+    /// <summary>A path to look up.</summary>
+    /// <param name="Path">The path.</param>
+    /// <param name="Info">What the source says of it, when that is known.</param>
+    /// <param name="Referrer">Who refers to it; <see langword="null"/> when it was asked for.</param>
+    public readonly record struct Wanted(StorePath Path, PathInfo? Info, StorePath? Referrer);
+
+    /// <summary>Makes the plan.</summary>
+    /// <returns>All paths, each after those that it refers to. Cycles are broken where they come back to a path that was reached before.</returns>
+    /// <exception cref="StorageException">The source lacks a path; the message says which and who refers to it.</exception>
+    /// <exception cref="StorePathConflictException">The target says something else of a path.</exception>
+    public async Task<IReadOnlyList<PlannedPath>> MakeAsync(IEnumerable<Wanted> roots, CancellationToken cancellationToken)
+    {
+        HashSet<StorePathDigest> seen = [];
+        List<Wanted> wave = [.. roots.Where(root => seen.Add(root.Path.Digest))];
+        List<PlannedPath> first = [];
+        bool isFirst = true;
+        while (wave.Count > 0)
+        {
+            (PathInfo? Source, PathInfo? Target)[] found = await LookUpAsync(wave, cancellationToken).ConfigureAwait(false);
+            List<Wanted> next = [];
+            for (int i = 0; i < found.Length; i++)
+            {
+                PlannedPath path = Plan(wave[i], found[i].Source, found[i].Target);
+                _planned.Add(wave[i].Path.Digest, path);
+                if (isFirst)
+                {
+                    first.Add(path);
+                }
+
+                if (options.IncludeReferences)
+                {
+                    next.AddRange(path.Info.References
+                        .Where(reference => seen.Add(reference.Digest))
+                        .Select(reference => new Wanted(reference, null, path.Info.StorePath)));
+                }
+            }
+
+            wave = next;
+            isFirst = false;
+        }
+
+        return Sort(first);
+    }
+
+    private async Task<(PathInfo? Source, PathInfo? Target)[]> LookUpAsync(List<Wanted> wave, CancellationToken cancellationToken)
+    {
+        var found = new (PathInfo? Source, PathInfo? Target)[wave.Count];
+        ParallelOptions parallel = new() { MaxDegreeOfParallelism = options.ConcurrentLookups, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(Enumerable.Range(0, wave.Count), parallel, async (i, token) =>
+        {
+            // Both questions at once.
+            StorePathDigest digest = wave[i].Path.Digest;
+            Task<PathInfo?> there = target.PathInfos.GetAsync(digest, token).AsTask();
+            Task<PathInfo?> here = wave[i].Info is { } known ? Task.FromResult<PathInfo?>(known) : source.PathInfos.GetAsync(digest, token).AsTask();
+            await Task.WhenAll(here, there).ConfigureAwait(false);
+            found[i] = (await here.ConfigureAwait(false), await there.ConfigureAwait(false));
+        }).ConfigureAwait(false);
+        return found;
+    }
+
+    private PlannedPath Plan(Wanted wanted, PathInfo? offered, PathInfo? known)
+    {
+        if (offered is null)
+        {
+            // A reference that the target has completes the closure as well as one from the source.
+            return wanted.Referrer is not null && known is not null
+                ? new PlannedPath(known, known)
+                : throw new StorageException(wanted.Referrer is null
+                    ? $"{Show(wanted.Path)} is not in the source."
+                    : $"{Show(wanted.Path)}, which {Show(wanted.Referrer)} refers to, is not in the source.");
+        }
+
+        if (known is null)
+        {
+            return new PlannedPath(offered, known) { NeedsContents = true, ToPut = offered, IsCopied = true };
+        }
+
+        if (FindDifference(offered, known) is { } difference)
+        {
+            return options.Overwrite
+                ? new PlannedPath(offered, known) { NeedsContents = true, ToPut = offered, IsCopied = true }
+                : throw new StorePathConflictException(
+                    $"{Show(offered.StorePath)} is in the target already, with {difference}. Nothing was copied.", offered, known);
+        }
+
+        return new PlannedPath(offered, known) { NeedsContents = options.CheckContents, ToPut = WithMissingSignatures(offered, known) };
+    }
+
+    /// <summary>What two stores disagree in that may not be; <see langword="null"/> when they mean the same.</summary>
+    private static string? FindDifference(PathInfo offered, PathInfo known) =>
+        offered.StorePath != known.StorePath ? "another name"
+        : !IsSameNode(offered.Node, known.Node) ? "other contents"
+        : offered.NarHash != known.NarHash || offered.NarSize != known.NarSize ? "another NAR hash or size"
+        : !offered.References.ToHashSet().SetEquals(known.References) ? "other references"
+        : null;
+
+    // Of a directory, two sizes can be recorded: there are two rules for it.
+    private static bool IsSameNode(Node a, Node b) =>
+        a is Node.Directory x && b is Node.Directory y ? x.Digest == y.Digest : a == b;
+
+    /// <summary>The target's path info with the signatures that only the source has; <see langword="null"/> when it is to stay as it is.</summary>
+    private static PathInfo? WithMissingSignatures(PathInfo offered, PathInfo known)
+    {
+        NarSignature[] missing = [.. offered.Signatures.Except(known.Signatures)];
+        return missing.Length > 0 && offered with { Signatures = [], Node = known.Node } == known with { Signatures = [] }
+            ? known with { Signatures = [.. known.Signatures, .. missing] }
+            : null;
+    }
+
+    private List<PlannedPath> Sort(List<PlannedPath> roots)
+    {
+        List<PlannedPath> sorted = new(_planned.Count);
+        HashSet<PlannedPath> reached = [];
+        HashSet<PlannedPath> done = [];
+        Stack<(PlannedPath Path, int Next)> levels = new();
+        foreach (PlannedPath root in roots)
+        {
+            Enter(root);
+            while (levels.TryPop(out var level))
+            {
+                if (level.Next < level.Path.Info.References.Count)
+                {
+                    levels.Push(level with { Next = level.Next + 1 });
+                    if (_planned.TryGetValue(level.Path.Info.References[level.Next].Digest, out PlannedPath? reference))
+                    {
+                        Enter(reference);
+                    }
+                }
+                else
+                {
+                    // What is reached but not done refers back to this path, or is this path.
+                    level.Path.Before.AddRange(level.Path.Info.References
+                        .Select(reference => _planned.GetValueOrDefault(reference.Digest))
+                        .OfType<PlannedPath>()
+                        .Where(done.Contains));
+                    done.Add(level.Path);
+                    sorted.Add(level.Path);
+                }
+            }
+        }
+
+        return sorted;
+
+        void Enter(PlannedPath path)
+        {
+            if (reached.Add(path))
+            {
+                levels.Push((path, 0));
+            }
+        }
+    }
+
+    private string Show(StorePath path) => path.ToAbsolutePath(source.StoreDirectory);
+}
