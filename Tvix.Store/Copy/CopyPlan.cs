@@ -80,7 +80,7 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
         {
             // A reference that the target has completes the closure as well as one from the source.
             return wanted.Referrer is not null && known is not null
-                ? new PlannedPath(known, known)
+                ? new PlannedPath(known)
                 : throw new StorageException(wanted.Referrer is null
                     ? $"{Show(wanted.Path)} is not in the source."
                     : $"{Show(wanted.Path)}, which {Show(wanted.Referrer)} refers to, is not in the source.");
@@ -88,18 +88,18 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
 
         if (known is null)
         {
-            return new PlannedPath(offered, known) { NeedsContents = true, ToPut = offered, IsCopied = true };
+            return new PlannedPath(offered) { NeedsContents = true, ToPut = offered, IsCopied = true };
         }
 
         if (FindDifference(offered, known) is { } difference)
         {
             return options.Overwrite
-                ? new PlannedPath(offered, known) { NeedsContents = true, ToPut = offered, IsCopied = true }
+                ? new PlannedPath(offered) { NeedsContents = true, ToPut = offered, IsCopied = true }
                 : throw new StorePathConflictException(
                     $"{Show(offered.StorePath)} is in the target already, with {difference}. Nothing was copied.", offered, known);
         }
 
-        return new PlannedPath(offered, known) { NeedsContents = options.CheckContents, ToPut = WithMissingSignatures(offered, known) };
+        return new PlannedPath(offered) { NeedsContents = options.CheckContents, ToPut = WithMissingSignatures(offered, known) };
     }
 
     /// <summary>What two stores disagree in that may not be; <see langword="null"/> when they mean the same.</summary>

@@ -4,12 +4,9 @@ namespace Tvix.Store.Copy;
 
 /// <summary>A store path that a copy has to do with, and what is to be done about it.</summary>
 /// <param name="info">What the source says of it, or the target when the source does not have it.</param>
-/// <param name="known">What the target says of it; <see langword="null"/> when it does not have it.</param>
-internal sealed class PlannedPath(PathInfo info, PathInfo? known)
+internal sealed class PlannedPath(PathInfo info)
 {
     public PathInfo Info { get; } = info;
-
-    public PathInfo? Known { get; } = known;
 
     /// <summary>Whether the contents are to be copied, or looked through.</summary>
     public bool NeedsContents { get; init; }
