@@ -40,18 +40,11 @@ internal sealed class Tool(GlobalOptions global, ToolEnvironment environment)
     /// </param>
     public TvixStore OpenStore(ParseResult arguments, bool create = false)
     {
-        StoreDirectory(arguments); // which is wrong before the store's address is
-        try
-        {
-            return OpenStoreAt(arguments, Address(arguments), create);
-        }
-        catch (FormatException e)
-        {
-            throw ToolException.BadCommandLine(e.Message, e);
-        }
+        StoreDirectory(arguments); // so that it is complained of first, when both are wrong
+        return OpenStoreAt(arguments, ParseAddress(AddressText(arguments)), create);
     }
 
-    /// <summary>Opens the store at an address that an argument gives.</summary>
+    /// <summary>Opens the store at an address. The one place that knows which schemes there are.</summary>
     /// <inheritdoc cref="OpenStore"/>
     public TvixStore OpenStoreAt(ParseResult arguments, StoreAddress address, bool create = false)
     {
@@ -92,7 +85,7 @@ internal sealed class Tool(GlobalOptions global, ToolEnvironment environment)
     {
         try
         {
-            StoreAddress address = Address(arguments);
+            StoreAddress address = ParseAddress(AddressText(arguments));
             return address.Scheme == LocalScheme
                 ? ExistingFolder(address)
                 : throw ToolException.BadCommandLine($"'{address}' is not the address of a local store.");
@@ -144,8 +137,8 @@ internal sealed class Tool(GlobalOptions global, ToolEnvironment environment)
         return end < 0 ? e.Message : e.Message[..end];
     }
 
-    private StoreAddress Address(ParseResult arguments) => StoreAddress.Parse(
-        arguments.GetValue(global.Store) ?? NonEmpty(Environment.GetVariable(GlobalOptions.StoreVariable)) ?? DefaultAddress());
+    private string AddressText(ParseResult arguments) =>
+        arguments.GetValue(global.Store) ?? NonEmpty(Environment.GetVariable(GlobalOptions.StoreVariable)) ?? DefaultAddress();
 
     private static string ExistingFolder(StoreAddress address)
     {

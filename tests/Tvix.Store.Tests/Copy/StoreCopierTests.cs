@@ -96,6 +96,46 @@ public sealed class StoreCopierTests
     }
 
     [Test]
+    public async Task Copy_ReferenceThatIsStoredLate_IsWaitedFor()
+    {
+        TvixStore source = await SampleClosure.DiamondAsync();
+        TaskCompletionSource others = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        List<string> put = [];
+        int trees = 0;
+        WatchedStore target = new(SampleClosure.NewStore())
+        {
+            After = (_, name) =>
+            {
+                if (name == "put tree" && Interlocked.Increment(ref trees) == 3)
+                {
+                    others.SetResult();
+                }
+            },
+        };
+        target.BeforePut = async info =>
+        {
+            if (info.StorePath.Name == "bottom")
+            {
+                await others.Task; // the contents of all other paths are there
+                for (int i = 0; i < 100; i++)
+                {
+                    await Task.Yield();
+                }
+            }
+
+            lock (put)
+            {
+                put.Add(info.StorePath.Name);
+            }
+        };
+
+        await CopyAsync(source, target.Store);
+
+        Assert.That((put[0], put[^1]), Is.EqualTo(("bottom", "top")));
+        Assert.That(put, Is.EquivalentTo(s_diamond));
+    }
+
+    [Test]
     public async Task CopyAll_BringsEverything()
     {
         TvixStore source = await SampleClosure.DiamondAsync();
