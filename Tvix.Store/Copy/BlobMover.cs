@@ -24,7 +24,7 @@ internal sealed class BlobMover(IBlobService source, IBlobService target, CopyOp
     private const int MaxBatchCount = 1024;
 
     // To forget what is there costs no more than another look-up.
-    private const int MaxRemembered = 1_000_000;
+    private const int MaxRemembered = 250_000;
 
     private readonly Lock _gate = new();
     private readonly Dictionary<B3Digest, List<ContentsPending>> _underWay = [];

@@ -17,7 +17,7 @@ internal sealed class CopyCounters(IProgress<CopyProgress>? progress)
 
     public long BytesSaved { get; private set; }
 
-    public void AddPath(ulong savedBytes = 0) => Add(paths: 1, saved: (long)savedBytes);
+    public void AddPath(ulong savedBytes = 0) => Add(paths: 1, saved: Clamp(savedBytes));
 
     public void AddDirectories(long count) => Add(directories: count);
 
@@ -25,7 +25,10 @@ internal sealed class CopyCounters(IProgress<CopyProgress>? progress)
 
     public void AddBytes(long copied, long saved) => Add(copied: copied, saved: saved);
 
-    public void AddSaved(ulong bytes) => Add(saved: (long)bytes);
+    public void AddSaved(ulong bytes) => Add(saved: Clamp(bytes));
+
+    // Sizes are what somebody has recorded, and need not make sense.
+    private static long Clamp(ulong bytes) => (long)Math.Min(bytes, long.MaxValue);
 
     private void Add(long paths = 0, long directories = 0, long blobs = 0, long copied = 0, long saved = 0)
     {
@@ -35,7 +38,7 @@ internal sealed class CopyCounters(IProgress<CopyProgress>? progress)
             Directories += directories;
             Blobs += blobs;
             BytesCopied += copied;
-            BytesSaved += saved;
+            BytesSaved += Math.Min(saved, long.MaxValue - BytesSaved);
             progress?.Report(new CopyProgress(PathsDone, PathsTotal, Blobs, BytesCopied, BytesSaved));
         }
     }

@@ -86,6 +86,11 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
                     : $"{Show(wanted.Path)}, which {Show(wanted.Referrer)} refers to, is not in the source.");
         }
 
+        if (offered.StorePath.Digest != wanted.Path.Digest)
+        {
+            throw new StorageException($"The source was asked for {Show(wanted.Path)} and answers with {Show(offered.StorePath)}.");
+        }
+
         if (known is null)
         {
             return new PlannedPath(offered) { NeedsContents = true, ToPut = offered, IsCopied = true };

@@ -17,7 +17,7 @@ namespace Tvix.Store.Copy;
 /// that only the source has. When the two differ in name, contents, NAR or references, that is a <see cref="StorePathConflictException"/> before anything is
 /// copied, or the source's replaces it (<see cref="CopyOptions.Overwrite"/>). When they differ in deriver or content address only, the target's stays.</para>
 /// <para><b>Memory.</b> <see cref="CopyOptions.BufferBytes"/> for blobs, the directories of <see cref="CopyOptions.ConcurrentPaths"/> trees, the path infos of the whole
-/// closure, and the digests of a million blobs.</para>
+/// closure, and the digests of some hundred thousand blobs.</para>
 /// <para>Copies can run at the same time, from several processes too.</para>
 /// </remarks>
 public sealed class StoreCopier

@@ -221,6 +221,47 @@ public sealed class StoreCopierTests
     }
 
     [Test]
+    public async Task Copy_SourceAnswersWithAnotherPath_IsRefused()
+    {
+        TvixStore inner = await SampleClosure.DiamondAsync();
+        PathInfo other = (await inner.PathInfos.GetAsync(SampleClosure.PathOf("apart").Digest))!;
+        TvixStore source = new(inner.Blobs, inner.Directories, new SinglePathInfoService(other));
+        Assert.That(
+            async () => await CopyAsync(source, SampleClosure.NewStore()),
+            Throws.InstanceOf<StorageException>().With.Message.Contains("-top and answers with").And.Message.EndsWith("-apart."));
+    }
+
+    private sealed class SinglePathInfoService(PathInfo info) : IPathInfoService
+    {
+        public ValueTask<PathInfo?> GetAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => new(info);
+
+        public ValueTask<PathInfo> PutAsync(PathInfo pathInfo, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public IAsyncEnumerable<PathInfo> ListAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
+    }
+
+    [Test]
+    public async Task CopyAll_SourceThatCannotList_IsNotSupported()
+    {
+        TvixStore inner = await SampleClosure.DiamondAsync();
+        TvixStore source = new(inner.Blobs, inner.Directories, new SinglePathInfoService((await inner.ListAsync())[0]));
+        Assert.That(async () => await new StoreCopier(source, inner).CopyAllAsync(), Throws.InstanceOf<NotSupportedException>());
+    }
+
+    [Test]
+    public async Task Copy_SizesThatMakeNoSense_AreCountedAsTheMost()
+    {
+        TvixStore source = SampleClosure.NewStore();
+        foreach (string name in new[] { "top", "other" })
+        {
+            await source.PathInfos.PutAsync(await source.PutPathAsync(name, await source.PutFileAsync("x")) with { NarSize = ulong.MaxValue });
+        }
+
+        CopyResult result = await CopyAsync(source, source, null, "top", "other");
+        Assert.That((result.PathsAlreadyThere, result.BytesSaved), Is.EqualTo((2L, long.MaxValue)));
+    }
+
+    [Test]
     public async Task Copy_MissingContents_NamesThemAndThePath()
     {
         TvixStore source = SampleClosure.NewStore();

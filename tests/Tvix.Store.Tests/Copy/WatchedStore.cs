@@ -50,6 +50,7 @@ internal sealed class WatchedStore
     private async ValueTask<T> RunAsync<T>(string name, Func<ValueTask<T>> operation)
     {
         int number = Enter(name);
+        await Task.Yield(); // never at once, so that anything may come in between
         T result = await operation();
         After?.Invoke(number, name);
         return result;
