@@ -35,7 +35,8 @@ internal sealed class CopyCommand
         CopyCommand self = new(tool);
         ToolCommand command = new(
             "copy",
-            "Copies store paths, and what they refer to, from one store to another. Only what TO lacks is moved; after an interruption, copy again. --store does not count.",
+            "Copies store paths, and what they refer to, from one store to another. "
+            + "Only what TO lacks is moved; after an interruption, copy again. --store does not count.",
             "tvix-store copy local:/srv/store local:/mnt/backup 00bgd045z0d4icpbc2yyz4gx48ak44la-net-tools-1.60",
             "tvix-store copy --all local:/srv/store local:/mnt/backup")
         {

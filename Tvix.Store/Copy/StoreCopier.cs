@@ -6,18 +6,21 @@ namespace Tvix.Store.Copy;
 
 /// <summary>Copies store paths, with all that they refer to, from one store to another. Moves only what the target lacks.</summary>
 /// <remarks>
-/// <para><b>What is skipped.</b> A store path whose path info the target has; its references are looked at all the same. Of the others, every blob that the
-/// target has, and of large blobs the chunks (see <see cref="CopyOptions.ReadChunksFromTarget"/>). A tree whose root directory the target has is walked there,
-/// and its directories are not read from the source; but since a store may have directories without the contents of their files, those are looked up even so. When
-/// the target turns out to have a part of the directories only, they are stored anew.</para>
-/// <para><b>Order.</b> Blobs, then directories, then the path infos of references, then the path info. So a copy that is interrupted, by whatever, leaves no store path
-/// visible that is not complete, unless references are left out (<see cref="CopyOptions.IncludeReferences"/>). To go on, copy again: what has been stored is skipped.
-/// Where references form a cycle, which only a broken store has (but for paths that refer to themselves), the path that was reached first is stored last.</para>
-/// <para><b>Path infos</b> are copied as they are: signatures, deriver and content address. When the target has one that says the same, it stays, and gets the signatures
-/// that only the source has. When the two differ in name, contents, NAR or references, that is a <see cref="StorePathConflictException"/> before anything is
-/// copied, or the source's replaces it (<see cref="CopyOptions.Overwrite"/>). When they differ in deriver or content address only, the target's stays.</para>
-/// <para><b>Memory.</b> <see cref="CopyOptions.BufferBytes"/> for blobs, the directories of <see cref="CopyOptions.ConcurrentPaths"/> trees, the path infos of the whole
-/// closure, and the digests of some hundred thousand blobs.</para>
+/// <para><b>What is skipped.</b> A store path whose path info the target has; its references are looked at all the same. Of the others,
+/// every blob that the target has, and of large blobs the chunks (see <see cref="CopyOptions.ReadChunksFromTarget"/>). A tree whose root
+/// directory the target has is walked there, and its directories are not read from the source; but since a store may have directories
+/// without the contents of their files, those are looked up even so. When the target turns out to have a part of the directories only,
+/// they are stored anew.</para>
+/// <para><b>Order.</b> Blobs, then directories, then the path infos of references, then the path info. So a copy that is interrupted, by
+/// whatever, leaves no store path visible that is not complete, unless references are left out (<see
+/// cref="CopyOptions.IncludeReferences"/>). To go on, copy again: what has been stored is skipped. Where references form a cycle, which
+/// only a broken store has (but for paths that refer to themselves), the path that was reached first is stored last.</para>
+/// <para><b>Path infos</b> are copied as they are: signatures, deriver and content address. When the target has one that says the same,
+/// it stays, and gets the signatures that only the source has. When the two differ in name, contents, NAR or references, that is a <see
+/// cref="StorePathConflictException"/> before anything is copied, or the source's replaces it (<see cref="CopyOptions.Overwrite"/>). When
+/// they differ in deriver or content address only, the target's stays.</para>
+/// <para><b>Memory.</b> <see cref="CopyOptions.BufferBytes"/> for blobs, the directories of <see cref="CopyOptions.ConcurrentPaths"/>
+/// trees, the path infos of the whole closure, and the digests of some hundred thousand blobs.</para>
 /// <para>Copies can run at the same time, from several processes too.</para>
 /// </remarks>
 public sealed class StoreCopier
@@ -52,8 +55,8 @@ public sealed class StoreCopier
     /// <param name="progress">Is told how far the copy has come, one report at a time, from any thread.</param>
     /// <param name="cancellationToken">Ends the copy.</param>
     /// <exception cref="StorageException">
-    /// The source lacks a path that was asked for, one that is referred to and that the target lacks too, or a part of a path's contents; the message names it and
-    /// who needs it. Or a service failed.
+    /// The source lacks a path that was asked for, one that is referred to and that the target lacks too, or a part of a path's contents;
+    /// the message names it and who needs it. Or a service failed.
     /// </exception>
     /// <exception cref="DigestMismatchException">Something is damaged in the source, or the target stored something else than it was given.</exception>
     /// <exception cref="InvalidDirectoryException">A directory of the source, or a tree as a whole, breaks a rule.</exception>

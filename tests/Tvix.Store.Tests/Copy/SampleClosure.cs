@@ -12,7 +12,8 @@ internal static class SampleClosure
 {
     public static TvixStore NewStore() => TvixStore.Open("memory:");
 
-    public static StorePath PathOf(string name) => new(new StorePathDigest(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, StorePathDigest.Size)), name);
+    public static StorePath PathOf(string name) =>
+        new(new StorePathDigest(SHA256.HashData(Encoding.UTF8.GetBytes(name)).AsSpan(0, StorePathDigest.Size)), name);
 
     public static byte[] Bytes(int seed, int length)
     {
@@ -49,7 +50,8 @@ internal static class SampleClosure
     }
 
     /// <summary>
-    /// Four paths, and <c>apart</c>: <c>top</c> refers to <c>left</c>, <c>right</c> and itself, and these to <c>bottom</c>, which is a single file. 5 distinct blobs of 4445 bytes together.
+    /// Four paths, and <c>apart</c>: <c>top</c> refers to <c>left</c>, <c>right</c> and itself, and these to <c>bottom</c>, which is a
+    /// single file. 5 distinct blobs of 4445 bytes together.
     /// </summary>
     public static async Task<TvixStore> DiamondAsync()
     {
