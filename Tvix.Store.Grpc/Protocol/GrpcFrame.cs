@@ -36,8 +36,9 @@ internal static class GrpcFrame
         using PooledBuffer packed = new();
         marshaller.Write(message, plain);
         GrpcEncoding.Compress(plain.WrittenMemory.Span, packed);
-        WriteHeader(destination, packed.WrittenCount, compressed: true);
-        destination.Write(packed.WrittenMemory.Span);
+        bool isSmaller = packed.WrittenCount < size; // what does not get smaller goes out as it is
+        WriteHeader(destination, isSmaller ? packed.WrittenCount : size, isSmaller);
+        destination.Write(isSmaller ? packed.WrittenMemory.Span : plain.WrittenMemory.Span);
     }
 
     /// <summary>Reads what comes before a message.</summary>

@@ -23,14 +23,19 @@ internal static class GrpcTimeout
             return false;
         }
 
-        double seconds = text[^1] switch { 'H' => 3600, 'M' => 60, 'S' => 1, 'm' => 1e-3, 'u' => 1e-6, 'n' => 1e-9, _ => -1 };
-        if (seconds < 0)
+        // Nanoseconds are finer than what there is here; the time is never made shorter.
+        long ticks = text[^1] switch
         {
-            return false;
-        }
-
-        timeout = value * seconds < Longest.TotalSeconds ? TimeSpan.FromSeconds(value * seconds) : Longest;
-        return true;
+            'H' => value * TimeSpan.TicksPerHour,
+            'M' => value * TimeSpan.TicksPerMinute,
+            'S' => value * TimeSpan.TicksPerSecond,
+            'm' => value * TimeSpan.TicksPerMillisecond,
+            'u' => value * TimeSpan.TicksPerMicrosecond,
+            'n' => (value + TimeSpan.NanosecondsPerTick - 1) / TimeSpan.NanosecondsPerTick,
+            _ => -1,
+        };
+        timeout = TimeSpan.FromTicks(Math.Min(ticks, Longest.Ticks));
+        return ticks >= 0;
     }
 
     /// <summary>Never shorter than the time given: a deadline must not pass at the other side while it has not here.</summary>
