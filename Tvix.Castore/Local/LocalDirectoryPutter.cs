@@ -36,6 +36,7 @@ internal sealed class LocalDirectoryPutter(LocalStore store) : DirectoryPutter
 
     public override async ValueTask<B3Digest> CompleteAsync(CancellationToken cancellationToken = default)
     {
+        cancellationToken.ThrowIfCancellationRequested();
         ThrowIfEnded();
         _ended = true;
         B3Digest root = _order.Complete();

@@ -1,0 +1,160 @@
+using System.Runtime.CompilerServices;
+using Tvix.Castore;
+using Tvix.Castore.Telemetry;
+using Tvix.Store.Nix;
+
+namespace Tvix.Store.PathInfos;
+
+/// <summary>Reads from a near service; what that does not have is fetched from a far one and stored near. Writes go where one chooses.
+/// Spec: store-services §1.6.7.</summary>
+/// <remarks>
+/// <para>A path info that was fetched is near before its contents are: these come when they are read, through the caches of blobs and
+/// directories beside this one. Who uses the near services without those finds path infos whose contents are not there. What is written
+/// with <see cref="CacheWrites.Both"/> goes far first and then near, as its contents do, so that no side has a path info whose contents
+/// were not written there.</para>
+/// <para>A path info may change (it gains signatures); what is near counts. Replacing one through the cache replaces it near as well, also with
+/// <see cref="CacheWrites.Far"/>. What somebody else changes far away is not seen while an older one is near.</para>
+/// <para>Readers who miss the same path info at the same time share one fetch, which is cancelled when none of them waits any more. Neither
+/// absence nor failure is remembered. Only absence leads from near to far: a service that fails is not passed over.</para>
+/// </remarks>
+public sealed class CachingPathInfoService : IPathInfoService
+{
+    private const int Stripes = 32;
+
+    private readonly IPathInfoService _near;
+    private readonly IPathInfoService _far;
+    private readonly CacheWrites _writes;
+    private readonly SingleFlight<StorePathDigest, PathInfo?> _fetches = new();
+    private readonly NearWrites[] _nearWrites = [.. Enumerable.Range(0, Stripes).Select(static _ => new NearWrites())];
+
+    /// <summary>Makes a cache.</summary>
+    /// <param name="near">Asked first, and filled with what is read from <paramref name="far"/>.</param>
+    /// <param name="far">Asked for what <paramref name="near"/> does not have.</param>
+    /// <param name="writes">Where path infos go that are written.</param>
+    public CachingPathInfoService(IPathInfoService near, IPathInfoService far, CacheWrites writes = CacheWrites.Near)
+    {
+        ArgumentNullException.ThrowIfNull(near);
+        ArgumentNullException.ThrowIfNull(far);
+        writes.ThrowIfUndefined();
+        _near = near;
+        _far = far;
+        _writes = writes;
+    }
+
+    internal CacheLookups Lookups { get; } = new("path_info");
+
+    /// <inheritdoc/>
+    public async ValueTask<PathInfo?> GetAsync(StorePathDigest digest, CancellationToken cancellationToken = default)
+    {
+        PathInfo? pathInfo = await _near.GetAsync(digest, cancellationToken).ConfigureAwait(false);
+        Lookups.Count(pathInfo is not null);
+        return pathInfo ?? await _fetches.RunAsync(digest, token => FetchAsync(digest, token), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    /// <returns>What was stored, in the service that is asked first from now on.</returns>
+    public async ValueTask<PathInfo> PutAsync(PathInfo pathInfo, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(pathInfo);
+        StorePathDigest digest = pathInfo.StorePath.Digest;
+        if (_writes != CacheWrites.Near)
+        {
+            pathInfo = await _far.PutAsync(pathInfo, cancellationToken).ConfigureAwait(false);
+            cancellationToken = CancellationToken.None; // or else an older one might stay near
+        }
+
+        NearWrites writes = NearWritesOf(digest);
+        await writes.Gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            writes.Count++;
+            return _writes == CacheWrites.Far && await _near.GetAsync(digest, cancellationToken).ConfigureAwait(false) is null
+                ? pathInfo
+                : await _near.PutAsync(pathInfo, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            writes.Gate.Release();
+        }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// Those that are near, and then what the far service has more. Nothing is stored near. The digests of those that are near are
+    /// remembered meanwhile: 20 bytes each, and what a set adds to that.
+    /// </remarks>
+    public IAsyncEnumerable<PathInfo> ListAsync(CancellationToken cancellationToken = default)
+    {
+        IAsyncEnumerable<PathInfo> near = _near.ListAsync(cancellationToken);
+        IAsyncEnumerable<PathInfo> far = _far.ListAsync(cancellationToken);
+        return MergeAsync(near, far, cancellationToken);
+    }
+
+    private static async IAsyncEnumerable<PathInfo> MergeAsync(
+        IAsyncEnumerable<PathInfo> near, IAsyncEnumerable<PathInfo> far, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        HashSet<StorePathDigest> seen = [];
+        await foreach (PathInfo pathInfo in near.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            seen.Add(pathInfo.StorePath.Digest);
+            yield return pathInfo;
+        }
+
+        await foreach (PathInfo pathInfo in far.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            if (!seen.Contains(pathInfo.StorePath.Digest))
+            {
+                yield return pathInfo;
+            }
+        }
+    }
+
+    /// <summary>Brings a path info from far to near, unless one is put meanwhile, which is newer.</summary>
+    private async Task<PathInfo?> FetchAsync(StorePathDigest digest, CancellationToken cancellationToken)
+    {
+        NearWrites writes = NearWritesOf(digest);
+        while (true)
+        {
+            long before = writes.Count;
+            PathInfo? fetched = await _far.GetAsync(digest, cancellationToken).ConfigureAwait(false);
+            await writes.Gate.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                if (await _near.GetAsync(digest, cancellationToken).ConfigureAwait(false) is { } known)
+                {
+                    return known;
+                }
+
+                if (fetched is null)
+                {
+                    return null;
+                }
+
+                if (writes.Count == before)
+                {
+                    return await _near.PutAsync(fetched, cancellationToken).ConfigureAwait(false);
+                }
+            }
+            finally
+            {
+                writes.Gate.Release();
+            }
+        }
+    }
+
+    private NearWrites NearWritesOf(StorePathDigest digest) => _nearWrites[(uint)digest.GetHashCode() % Stripes];
+
+    /// <summary>Lets the path infos of some digests be written near one after another, and tells whether any was put since.</summary>
+    private sealed class NearWrites
+    {
+        private long _count;
+
+        public SemaphoreSlim Gate { get; } = new(1, 1);
+
+        public long Count
+        {
+            get => Volatile.Read(ref _count);
+            set => Volatile.Write(ref _count, value);
+        }
+    }
+}
