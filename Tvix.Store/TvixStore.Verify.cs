@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Model;
 using Tvix.Store.Nix;
 using Tvix.Store.PathInfos;
@@ -40,7 +41,7 @@ public sealed partial class TvixStore
         bool readBlobs = Services.Verifiable is null;
 
         // Damaged path infos were reported above, if the service is that of the store which checked itself.
-        IAsyncEnumerable<PathInfo> listing = PathInfos is LocalPathInfoService local && !readBlobs
+        IAsyncEnumerable<PathInfo> listing = ServiceCapabilities.Find<LocalPathInfoService>(PathInfos) is { } local && !readBlobs
             ? local.ListAsync(skipDamaged: true, cancellationToken)
             : PathInfos.ListAsync(cancellationToken);
         IAsyncEnumerator<PathInfo> infos = listing.GetAsyncEnumerator(cancellationToken);
