@@ -55,7 +55,7 @@ public sealed partial class TvixStore : IAsyncDisposable
 
     private StoreServices Services { get; }
 
-    /// <summary>Opens the store at an address: <c>memory:</c>, or <c>local:</c> and a folder, made if it does not exist.</summary>
+    /// <summary>Opens the store at an address: <c>memory:</c>, <c>local:</c> and a folder, made if it does not exist, or a <c>cache:</c> of two others.</summary>
     /// <param name="address">The address; see <see cref="StoreAddress"/>.</param>
     /// <param name="storeDirectory">The store directory.</param>
     /// <param name="resolver">Knows the schemes; <see langword="null"/> for those of this package.</param>

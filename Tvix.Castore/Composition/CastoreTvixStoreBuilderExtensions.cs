@@ -1,6 +1,7 @@
 using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Tvix.Castore;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
@@ -40,20 +41,52 @@ public static class CastoreTvixStoreBuilderExtensions
             far);
     }
 
+    /// <summary>Adds a blob service that keeps in one what it reads from another.</summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="near">The name of the blob service that is asked first, and filled.</param>
+    /// <param name="far">The name of the blob service that is asked for what the first does not have.</param>
+    /// <param name="writes">Where blobs go that are written.</param>
+    public static TvixStoreBuilder AddCachingBlobService(
+        this TvixStoreBuilder builder, string name, string near, string far, CacheWrites writes = CacheWrites.Near)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        writes.ThrowIfUndefined();
+        builder.AddService<IBlobService>(
+            name,
+            provider => new CachingBlobService(
+                provider.GetRequiredKeyedService<IBlobService>(near), provider.GetRequiredKeyedService<IBlobService>(far), writes)
+            {
+                Lookups = { Name = name },
+            },
+            near,
+            far);
+        builder.SetBacking<IBlobService, IBlobService>(name, near);
+        return builder;
+    }
+
     /// <summary>Adds a directory service that keeps in one what it reads from another.</summary>
     /// <param name="builder">The builder.</param>
     /// <param name="name">The name.</param>
     /// <param name="near">The name of the directory service that is asked first, and filled.</param>
     /// <param name="far">The name of the directory service that is asked for what the first does not have.</param>
-    public static TvixStoreBuilder AddCachingDirectoryService(this TvixStoreBuilder builder, string name, string near, string far)
+    /// <param name="writes">Where directories go that are written.</param>
+    public static TvixStoreBuilder AddCachingDirectoryService(
+        this TvixStoreBuilder builder, string name, string near, string far, CacheWrites writes = CacheWrites.Near)
     {
         ArgumentNullException.ThrowIfNull(builder);
-        return builder.AddService<IDirectoryService>(
+        writes.ThrowIfUndefined();
+        builder.AddService<IDirectoryService>(
             name,
             provider => new CachingDirectoryService(
-                provider.GetRequiredKeyedService<IDirectoryService>(near), provider.GetRequiredKeyedService<IDirectoryService>(far)),
+                provider.GetRequiredKeyedService<IDirectoryService>(near), provider.GetRequiredKeyedService<IDirectoryService>(far), writes)
+            {
+                Lookups = { Name = name },
+            },
             near,
             far);
+        builder.SetBacking<IDirectoryService, IDirectoryService>(name, near);
+        return builder;
     }
 
     /// <summary>
@@ -71,11 +104,14 @@ public static class CastoreTvixStoreBuilderExtensions
         }
 
         builder.Services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<LocalStoreOptions>, ValidateLocalStoreOptions>());
-        return builder
+        builder
             .AddService(name, provider => new LocalStore(
                 provider.GetRequiredService<IOptionsMonitor<LocalStoreOptions>>().Get(name), provider.GetService<ILogger<LocalStore>>()))
             .AddService(name, provider => provider.GetRequiredKeyedService<LocalStore>(name).Blobs)
             .AddService(name, provider => provider.GetRequiredKeyedService<LocalStore>(name).Directories);
+        builder.SetBacking<IBlobService, LocalStore>(name, name);
+        builder.SetBacking<IDirectoryService, LocalStore>(name, name);
+        return builder;
     }
 
     private sealed class ValidateLocalStoreOptions : IValidateOptions<LocalStoreOptions>

@@ -1,5 +1,7 @@
 using System.Globalization;
+using Microsoft.Extensions.DependencyInjection;
 using Tvix.Castore.Blobs;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Local;
 using Tvix.Store.PathInfos;
@@ -12,20 +14,41 @@ namespace Tvix.Store.Composition;
 /// <item><term><c>memory:</c></term><description>an empty store in memory</description></item>
 /// <item><term><c>local:FOLDER</c></term><description>the embedded store in a folder, made if it does not exist; parameters <c>compression</c> (auto, zstd, none),
 /// <c>level</c> (1 to 19), <c>chunk-size</c> (mean, in bytes), <c>durability</c> (disk, os)</description></item>
+/// <item><term><c>cache:?near=ADDRESS&amp;far=ADDRESS</c></term><description>a store that keeps near what it reads from far; the addresses
+/// are percent-encoded and may be of any scheme that the resolver knows; parameter <c>writes</c> (near, far, both)</description></item>
 /// </list>
-/// Immutable; <see cref="With"/> makes a resolver that knows one scheme more.
+/// Immutable; <c>With</c> makes a resolver that knows one scheme more.
 /// </remarks>
 public sealed class StoreAddressResolver
 {
-    private readonly Dictionary<string, Func<StoreAddress, StoreServices>> _schemes;
+    /// <summary>How deep addresses may be nested in each other.</summary>
+    private const int MaxDepth = 8;
 
-    private StoreAddressResolver(Dictionary<string, Func<StoreAddress, StoreServices>> schemes) => _schemes = schemes;
+    private readonly Dictionary<string, StoreScheme> _schemes;
+    private readonly int _depth;
+
+    private StoreAddressResolver(Dictionary<string, StoreScheme> schemes, int depth = 0)
+    {
+        _schemes = schemes;
+        _depth = depth;
+    }
 
     /// <summary>The resolver that knows what this package offers.</summary>
-    public static StoreAddressResolver Default { get; } = new(new Dictionary<string, Func<StoreAddress, StoreServices>>(StringComparer.Ordinal)
+    public static StoreAddressResolver Default { get; } = new(new Dictionary<string, StoreScheme>(StringComparer.Ordinal)
     {
-        ["memory"] = OpenMemory,
-        ["local"] = OpenLocal,
+        ["memory"] = new(
+            static (address, _) => OpenMemory(address),
+            static (address, _) => CheckMemory(address),
+            static (builder, _, name, _) => builder.AddMemoryStore(name)),
+        ["local"] = new(
+            static (address, _) => OpenLocal(address),
+            static (address, _) => ParseLocal(address),
+            static (builder, address, name, _) =>
+            {
+                LocalStoreOptions options = ParseLocal(address);
+                builder.AddLocalStore(options.Path, name, target => options.CopyTo(target));
+            }),
+        ["cache"] = CacheAddress.Scheme,
     });
 
     /// <summary>This resolver with one more scheme, or another meaning for one.</summary>
@@ -33,21 +56,73 @@ public sealed class StoreAddressResolver
     /// <param name="open">Opens a store; throws <see cref="FormatException"/> when the address is not to its liking.</param>
     public StoreAddressResolver With(string scheme, Func<StoreAddress, StoreServices> open)
     {
+        ArgumentNullException.ThrowIfNull(open);
+        return With(scheme, (address, _) => open(address));
+    }
+
+    /// <summary>This resolver with one more scheme, or another meaning for one.</summary>
+    /// <param name="scheme">The scheme in lower case, without the colon.</param>
+    /// <param name="open">
+    /// Opens a store, for addresses inside of the address with the resolver that it is given; throws <see cref="FormatException"/> when the
+    /// address is not to its liking.
+    /// </param>
+    /// <param name="check">
+    /// Checks an address as far as that is possible without any I/O, and throws <see cref="FormatException"/>; <see langword="null"/> when
+    /// there is nothing to check.
+    /// </param>
+    public StoreAddressResolver With(
+        string scheme, Func<StoreAddress, StoreAddressResolver, StoreServices> open, Action<StoreAddress, StoreAddressResolver>? check = null)
+    {
         ArgumentException.ThrowIfNullOrEmpty(scheme);
         ArgumentNullException.ThrowIfNull(open);
-        return new StoreAddressResolver(new Dictionary<string, Func<StoreAddress, StoreServices>>(_schemes, StringComparer.Ordinal) { [scheme] = open });
+        return new StoreAddressResolver(
+            new Dictionary<string, StoreScheme>(_schemes, StringComparer.Ordinal) { [scheme] = new(open, check, null) }, _depth);
     }
 
     /// <summary>Opens the store at an address.</summary>
     /// <exception cref="FormatException">The scheme is not known, or something is wrong with the rest; the message says what.</exception>
     /// <exception cref="Tvix.Castore.StorageException">There is something wrong with the store.</exception>
-    public StoreServices Open(StoreAddress address)
+    public StoreServices Open(StoreAddress address) => Find(address).Open(address, Nested());
+
+    /// <summary>Checks an address as far as that is possible without any I/O.</summary>
+    /// <exception cref="FormatException">The scheme is not known, or something is wrong with the rest; the message says what.</exception>
+    public void Check(StoreAddress address) => Find(address).Check?.Invoke(address, Nested());
+
+    /// <summary>Adds the store at an address to a container, without opening it.</summary>
+    /// <exception cref="FormatException">As for <see cref="Check"/>.</exception>
+    internal void AddTo(TvixStoreBuilder builder, StoreAddress address, string name)
+    {
+        StoreScheme scheme = Find(address);
+        StoreAddressResolver nested = Nested();
+        scheme.Check?.Invoke(address, nested);
+        if (scheme.AddTo is { } add)
+        {
+            add(builder, address, name, nested);
+            return;
+        }
+
+        builder
+            .AddService(name, _ => new OpenedStore(Open(address)))
+            .AddService(name, provider => provider.GetRequiredKeyedService<OpenedStore>(name).Services.Blobs)
+            .AddService(name, provider => provider.GetRequiredKeyedService<OpenedStore>(name).Services.Directories)
+            .AddService(name, provider => provider.GetRequiredKeyedService<OpenedStore>(name).Services.PathInfos);
+        builder.SetBacking<IBlobService, OpenedStore>(name, name);
+        builder.SetBacking<IDirectoryService, OpenedStore>(name, name);
+    }
+
+    private StoreScheme Find(StoreAddress address)
     {
         ArgumentNullException.ThrowIfNull(address);
-        return _schemes.TryGetValue(address.Scheme, out var open)
-            ? open(address)
-            : throw new FormatException($"'{address}' has the scheme '{address.Scheme}'; known are {string.Join(", ", _schemes.Keys.Order(StringComparer.Ordinal))}.");
+        if (!_schemes.TryGetValue(address.Scheme, out StoreScheme? scheme))
+        {
+            throw new FormatException(
+                $"'{address}' has the scheme '{address.Scheme}'; known are {string.Join(", ", _schemes.Keys.Order(StringComparer.Ordinal))}.");
+        }
+
+        return _depth <= MaxDepth ? scheme : throw new FormatException($"'{address}' is inside of more than {MaxDepth} other addresses.");
     }
+
+    private StoreAddressResolver Nested() => new(_schemes, _depth + 1);
 
     /// <summary>What a <c>local:</c> address says.</summary>
     /// <exception cref="FormatException">The path is missing, or a parameter is not known or has no such value.</exception>
@@ -94,10 +169,19 @@ public sealed class StoreAddressResolver
         return options;
     }
 
-    private static StoreServices OpenMemory(StoreAddress address) =>
-        address.Rest is "" or "//" && address.Parameters.Count == 0
-            ? new StoreServices(new MemoryBlobService(), new MemoryDirectoryService(), new MemoryPathInfoService())
-            : throw new FormatException($"'{address}': a store in memory has neither a place nor parameters; write 'memory:'.");
+    private static void CheckMemory(StoreAddress address)
+    {
+        if (address.Rest is not ("" or "//") || address.Parameters.Count > 0)
+        {
+            throw new FormatException($"'{address}': a store in memory has neither a place nor parameters; write 'memory:'.");
+        }
+    }
+
+    private static StoreServices OpenMemory(StoreAddress address)
+    {
+        CheckMemory(address);
+        return new StoreServices(new MemoryBlobService(), new MemoryDirectoryService(), new MemoryPathInfoService());
+    }
 
     private static StoreServices OpenLocal(StoreAddress address)
     {

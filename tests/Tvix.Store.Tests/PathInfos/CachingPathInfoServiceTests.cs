@@ -14,7 +14,7 @@ namespace Tvix.Store.Tests.PathInfos;
 [TestFixture(CacheWrites.Far, true)]
 [TestFixture(CacheWrites.Both, true)]
 [TestOf(typeof(CachingPathInfoService))]
-public sealed class CachingPathInfoServiceContractTests(CacheWrites writes, bool nearIsLocal) : PathInfoServiceContract
+public sealed class CachingPathInfoServiceTests(CacheWrites writes, bool nearIsLocal) : PathInfoServiceContract
 {
     private TempFolder _folder = null!;
     private LocalStore _store = null!;
