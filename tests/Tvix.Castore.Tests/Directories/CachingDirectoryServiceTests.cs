@@ -2,6 +2,7 @@ using NUnit.Framework;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
 using Tvix.Testing;
+using Tvix.Tests.Shared;
 
 namespace Tvix.Castore.Tests.Directories;
 
@@ -67,11 +68,11 @@ public sealed class CachingDirectoryServiceTests
         await AssertRejectsAsync(SampleTrees.Complicated.Digest, [SampleTrees.Complicated], DirectoryError.NotConnected);
 
     [Test]
-    public async Task Write_Always_GoesNearOnly()
+    public async Task Write_AnyWay_GoesWhereItShould([Values] CacheWrites writes)
     {
         MemoryDirectoryService near = new();
         MemoryDirectoryService far = new();
-        CachingDirectoryService cache = new(near, far);
+        CachingDirectoryService cache = new(near, far, writes);
         await cache.PutAsync(SampleTrees.Empty);
         await using (DirectoryPutter putter = cache.OpenPutter())
         {
@@ -81,9 +82,55 @@ public sealed class CachingDirectoryServiceTests
 
         foreach (CastoreDirectory directory in new[] { SampleTrees.Empty, SampleTrees.Keep })
         {
-            Assert.That(await near.GetAsync(directory.Digest), Is.EqualTo(directory));
-            Assert.That(await far.GetAsync(directory.Digest), Is.Null);
+            Assert.That(await near.GetAsync(directory.Digest), Is.EqualTo(writes != CacheWrites.Far ? directory : null));
+            Assert.That(await far.GetAsync(directory.Digest), Is.EqualTo(writes != CacheWrites.Near ? directory : null));
         }
+    }
+
+    [Test]
+    public async Task WriteBoth_FarFails_LeavesNothingNear()
+    {
+        MemoryDirectoryService near = new();
+        CachingDirectoryService cache = new(near, new ScriptedDirectoryService(null), CacheWrites.Both);
+        Assert.That(async () => await cache.PutAsync(SampleTrees.Keep), Throws.InstanceOf<StorageException>());
+        await using (DirectoryPutter putter = cache.OpenPutter())
+        {
+            await putter.PutAsync(SampleTrees.Keep);
+            Assert.That(async () => await putter.CompleteAsync(), Throws.InstanceOf<StorageException>());
+            Assert.That(async () => await putter.CompleteAsync(), Throws.InstanceOf<InvalidOperationException>());
+        }
+
+        Assert.That(await near.GetAsync(SampleTrees.Keep.Digest), Is.Null);
+    }
+
+    [Test]
+    public async Task Get_ManyAtOnce_FetchOnce()
+    {
+        SampleTree tree = SampleTrees.Diamond(4);
+        SyncPoint atFar = new();
+        ScriptedDirectoryService far = new(await StoredAsync(tree.LeavesToRoot)) { Before = atFar };
+        CachingDirectoryService cache = new(new MemoryDirectoryService(), far);
+        using CancellationTokenSource impatience = new();
+        Task<CastoreDirectory?> impatient = cache.GetAsync(tree.Root.Digest, impatience.Token).AsTask();
+        await atFar.Reached;
+        Task<CastoreDirectory?> single = cache.GetAsync(tree.Root.Digest).AsTask();
+        Task<List<CastoreDirectory>> closure = cache.GetClosureAsync(tree.Root.Digest).ToListAsync().AsTask();
+
+        await impatience.CancelAsync();
+        Assert.That(async () => await impatient, Throws.InstanceOf<OperationCanceledException>());
+        atFar.Continue();
+
+        Assert.That(await single, Is.EqualTo(tree.Root));
+        Assert.That(await closure, Is.EqualTo(tree.LeavesToRoot.Reverse()));
+        Assert.That(far.Calls, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public void Get_FarFails_IsNotAbsence()
+    {
+        CachingDirectoryService cache = new(new MemoryDirectoryService(), new ScriptedDirectoryService(null));
+        Assert.That(async () => await cache.GetAsync(SampleTrees.Keep.Digest), Throws.InstanceOf<StorageException>());
+        Assert.That(async () => await cache.GetClosureAsync(SampleTrees.Keep.Digest).ToListAsync(), Throws.InstanceOf<StorageException>());
     }
 
     [Test]
@@ -128,6 +175,9 @@ public sealed class CachingDirectoryServiceTests
 
         public CastoreDirectory[]? Closure { get; init; }
 
+        /// <summary>Where reading a closure stops.</summary>
+        public SyncPoint? Before { get; init; }
+
         public ValueTask<CastoreDirectory?> GetAsync(B3Digest digest, CancellationToken cancellationToken = default)
         {
             Calls.Add($"get {digest}");
@@ -140,7 +190,18 @@ public sealed class CachingDirectoryServiceTests
         public IAsyncEnumerable<CastoreDirectory> GetClosureAsync(B3Digest root, CancellationToken cancellationToken = default)
         {
             Calls.Add($"closure {root}");
-            return Closure?.ToAsyncEnumerable() ?? Inner.GetClosureAsync(root, cancellationToken);
+            return Before is null
+                ? Closure?.ToAsyncEnumerable() ?? Inner.GetClosureAsync(root, cancellationToken)
+                : StopAndGetClosureAsync(Before, root);
+        }
+
+        private async IAsyncEnumerable<CastoreDirectory> StopAndGetClosureAsync(SyncPoint before, B3Digest root)
+        {
+            await before.StopAsync();
+            await foreach (CastoreDirectory directory in Inner.GetClosureAsync(root))
+            {
+                yield return directory;
+            }
         }
 
         private IDirectoryService Inner => inner ?? throw new StorageException("down");
