@@ -9,7 +9,8 @@ internal sealed class SharedLocalStores
 {
     private readonly Dictionary<string, Shared> _stores = new(StringComparer.Ordinal);
 
-    /// <summary>Adds the embedded store of a section, unless that of another section is the same, and that it is there under the section's name as well.</summary>
+    /// <summary>Adds the embedded store of a section, unless that of another section is the same, and that it is there under the
+    /// section's name as well.</summary>
     /// <returns>The name of the store.</returns>
     /// <exception cref="InvalidOperationException">A setting differs from what another section says about the same folder.</exception>
     public static string Add(TvixStoreBuilder builder, ServiceSection section)

@@ -99,8 +99,12 @@ internal static class StoreConfiguration
             .AddServiceType<IPathInfoService>("lru", static (builder, section) =>
             {
                 long capacity = section.FindNumber("Capacity") ?? throw section.Error("'Capacity' is missing.");
-                builder.AddLruPathInfoService(
-                    section.Name, capacity is >= 1 and <= int.MaxValue ? (int)capacity : throw section.Error($"'Capacity' is {capacity}; it must be from 1 to {int.MaxValue}."));
+                if (capacity is < 1 or > int.MaxValue)
+                {
+                    throw section.Error($"'Capacity' is {capacity}; it must be from 1 to {int.MaxValue}.");
+                }
+
+                builder.AddLruPathInfoService(section.Name, (int)capacity);
             })
             .AddServiceType<IPathInfoService>("cache", static (builder, section) => builder.AddCachingPathInfoService(
                 section.Name,

@@ -19,7 +19,8 @@ namespace Microsoft.Extensions.DependencyInjection;
 public static class TvixStoreServiceCollectionExtensions
 {
     /// <summary>
-    /// Adds stores. Each name for which there are a blob, a directory and a path info service is a <see cref="TvixStore"/>; that named <c>root</c> is also the plain one.
+    /// Adds stores. Each name for which there are a blob, a directory and a path info service is a <see cref="TvixStore"/>; that named
+    /// <c>root</c> is also the plain one.
     /// </summary>
     /// <param name="services">The services of the container. Names that an earlier call added can be referred to.</param>
     /// <param name="configure">Adds backends, caches and whole stores.</param>
@@ -72,11 +73,13 @@ public static class TvixStoreServiceCollectionExtensions
 
     /// <summary>Adds the named services and stores of a section of the configuration.</summary>
     /// <remarks>
-    /// <para>The section has the keys <c>StoreDirectory</c>, <c>BlobServices</c>, <c>DirectoryServices</c>, <c>PathInfoServices</c> and <c>Stores</c>. Below each of the latter four,
-    /// a key is a name, and its value says what is added under it: a <c>Type</c> and the keys of that type, or an <c>Address</c>.</para>
-    /// <para>The configuration does not tell upper from lower case. A service has the name as the configuration spells it, and what is said elsewhere in the section is the same
-    /// name in any spelling; <c>root</c> is always in lower case. Other types are added with <see cref="TvixStoreBuilder.AddServiceType"/>, and for whole stores with
-    /// <see cref="TvixStore"/> as the kind of service; that is done before this call.</para>
+    /// <para>The section has the keys <c>StoreDirectory</c>, <c>BlobServices</c>, <c>DirectoryServices</c>, <c>PathInfoServices</c> and
+    /// <c>Stores</c>. Below each of the latter four, a key is a name, and its value says what is added under it: a <c>Type</c> and the
+    /// keys of that type, or an <c>Address</c>.</para>
+    /// <para>The configuration does not tell upper from lower case. A service has the name as the configuration spells it, and what is
+    /// said elsewhere in the section is the same name in any spelling; <c>root</c> is always in lower case. Other types are added with
+    /// <see cref="TvixStoreBuilder.AddServiceType"/>, and for whole stores with <see cref="TvixStore"/> as the kind of service; that is
+    /// done before this call.</para>
     /// </remarks>
     /// <param name="builder">The builder.</param>
     /// <param name="configuration">The section.</param>

@@ -3,7 +3,8 @@ using Tvix.Castore.Model;
 
 namespace Tvix.Castore.Tests.Blobs;
 
-/// <summary>A double that notes what is asked of it, in a list that others may share, and asks another service, unless it is told to do something before.</summary>
+/// <summary>A double that notes what is asked of it, in a list that others may share, and asks another service, unless it is told to do
+/// something before.</summary>
 internal sealed class ScriptedBlobService(IBlobService inner, string name, List<string> calls) : IBlobService
 {
     /// <summary>Runs before a call goes on; the argument is the call's name.</summary>
