@@ -35,7 +35,9 @@ public static class GrpcEndpointRouteBuilderExtensions
                     .WithMetadata(new GrpcMethodMetadata(method.Descriptor, method.IsReadOnly));
             }
 
-            group.MapPost($"/{service.Descriptor.FullName}/{{method}}", (RequestDelegate)Unimplemented).WithDisplayName($"gRPC {service.Descriptor.FullName}, no such method");
+            group.MapPost($"/{service.Descriptor.FullName}/{{method}}", (RequestDelegate)Unimplemented)
+                .WithDisplayName($"gRPC {service.Descriptor.FullName}, no such method")
+                .WithMetadata(GrpcNotServed.Instance);
         }
 
         MapUnknownServices(endpoints);
@@ -60,7 +62,7 @@ public static class GrpcEndpointRouteBuilderExtensions
 
         endpoints.MapPost("/{service}/{method}", (RequestDelegate)UnknownService)
             .WithDisplayName("gRPC, no such service")
-            .WithMetadata(new UnknownServices())
+            .WithMetadata(GrpcNotServed.Instance, new UnknownServices())
             .WithOrder(int.MaxValue);
     }
 
