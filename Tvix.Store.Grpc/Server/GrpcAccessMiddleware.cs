@@ -29,7 +29,7 @@ internal sealed class GrpcAccessMiddleware(RequestDelegate next, AccessPolicy po
         {
             (GrpcStatusCode status, string message) = decision == AccessDecision.Unauthenticated
                 ? (GrpcStatusCode.Unauthenticated, http.Request.Headers.Authorization.Count == 0 ? "The call needs a token." : "The token is not known.")
-                : (GrpcStatusCode.PermissionDenied, policy.ReadOnly ? "The store is served for reading only." : "The token allows reading only.");
+                : (GrpcStatusCode.PermissionDenied, "The token allows reading only.");
             await GrpcHttp.EndAsync(http, status, message).ConfigureAwait(false);
         }
     }

@@ -12,9 +12,6 @@ public sealed class AccessPolicy
     /// <summary>Whether reading needs no token. A token that is not known is refused all the same, so that a wrong one is noticed.</summary>
     public bool PublicRead { get; init; }
 
-    /// <summary>Whether nobody may write, whatever their token.</summary>
-    public bool ReadOnly { get; init; }
-
     /// <summary>Decides about a request.</summary>
     /// <param name="authorization">
     /// The header <c>Authorization</c>: <c>Bearer TOKEN</c>, or <c>Basic</c> with the token as the password and any user; <see langword="null"/> or empty when
@@ -37,12 +34,7 @@ public sealed class AccessPolicy
             allowed = (StoreAccess)Math.Max((int)allowed, (int)grant.Access);
         }
 
-        if (needed > allowed)
-        {
-            return grant is null ? AccessDecision.Unauthenticated : AccessDecision.Denied;
-        }
-
-        return ReadOnly && needed > StoreAccess.Read ? AccessDecision.Denied : AccessDecision.Granted;
+        return needed <= allowed ? AccessDecision.Granted : grant is null ? AccessDecision.Unauthenticated : AccessDecision.Denied;
     }
 
     /// <summary>The token of a header; <see langword="null"/> when it has none. Sources: RFC 6750, section 2.1, and RFC 7617, section 2.</summary>

@@ -1,0 +1,277 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Console;
+using Tvix.Store.Access;
+
+namespace Tvix.Store.Cli.Daemon;
+
+/// <summary>Serves a store over gRPC until it is told to end.</summary>
+internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnvironment environment)
+{
+    // What a client may send before a handler takes it is what a call, and all calls of a connection together, can hold in memory.
+    private const int StreamWindowSize = 1 << 20;
+    private const int ConnectionWindowSize = 8 << 20;
+    private const int MaxFrameSize = 256 << 10;
+
+    /// <summary>How long handlers have to notice that their call was cut.</summary>
+    private static readonly TimeSpan s_cutTimeout = TimeSpan.FromSeconds(5);
+
+    private readonly CallCounter _calls = new();
+    private readonly List<(ListenAddress Address, ListenOptions Listener)> _listeners = [];
+
+    /// <summary>Serves.</summary>
+    /// <param name="stop">When it fires, no new calls are taken, and those that are under way get the time to end.</param>
+    /// <returns>The exit code.</returns>
+    public async Task<int> RunAsync(CancellationToken stop)
+    {
+        await using ServiceManager manager = new(environment.GetVariable, Environment.ProcessId);
+        using DaemonTelemetry? telemetry = options.Export ? DaemonTelemetry.Start(options.ExportTo) : null;
+        await using WebApplication app = Build();
+        ILogger logger = app.Services.GetRequiredService<ILoggerFactory>().CreateLogger("tvix-store");
+        await StartAsync(app, stop);
+        Announce(logger);
+
+        using PosixSignalRegistration reload = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context =>
+        {
+            context.Cancel = true;
+            manager.Reloading();
+            Reload(logger);
+            manager.Ready();
+        });
+        manager.Ready();
+        await WaitAsync(stop);
+
+        manager.Stopping();
+        DaemonLog.Draining(logger, _calls.Active, options.DrainTimeout.TotalSeconds);
+        await DrainAsync(app, logger);
+        DaemonLog.Ended(logger);
+        return ExitCode.Success;
+    }
+
+    private WebApplication Build()
+    {
+        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "tvix-store" });
+        ConfigureLogging(builder.Logging);
+        builder.Services.AddRoutingCore();
+        builder.Services.RemoveAll<IHostLifetime>().AddSingleton<IHostLifetime, NoHostLifetime>();
+        builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan); // draining has a time of its own
+        builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = BindSocket);
+        builder.WebHost.UseKestrelCore();
+        if (options.Certificate is not null)
+        {
+            builder.WebHost.UseKestrelHttpsConfiguration();
+        }
+
+        builder.WebHost.ConfigureKestrel(ConfigureKestrel);
+        WebApplication app = builder.Build();
+        app.Use(next => http => _calls.CountAsync(http, next));
+        app.UseGrpcTelemetry();
+        if (options.Tokens is { } tokens)
+        {
+            app.UseGrpcAccess(new AccessPolicy { Tokens = () => tokens.Current, PublicRead = options.PublicRead });
+        }
+
+        if (options.MaxConcurrentCalls is { } maxCalls)
+        {
+            app.UseGrpcCallLimit(maxCalls);
+        }
+
+        app.MapTvixStore(store, new() { IsReadOnly = options.ReadOnly });
+        return app;
+    }
+
+    private void ConfigureLogging(ILoggingBuilder logging)
+    {
+        logging.SetMinimumLevel(options.LogLevel);
+        if (options.LogLevel > LogLevel.Debug)
+        {
+            // What the framework tells of each request is told already.
+            logging.AddFilter("Microsoft", options.LogLevel > LogLevel.Warning ? options.LogLevel : LogLevel.Warning);
+        }
+
+        logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
+        if (options.LogJson)
+        {
+            logging.AddJsonConsole(json =>
+            {
+                json.UseUtcTimestamp = true;
+                json.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z'";
+            });
+        }
+        else
+        {
+            logging.AddSimpleConsole(text =>
+            {
+                text.SingleLine = true;
+                text.UseUtcTimestamp = true;
+                text.TimestampFormat = "yyyy-MM-dd'T'HH:mm:ss.fff'Z' ";
+                text.ColorBehavior = environment.ErrorIsTerminal ? LoggerColorBehavior.Enabled : LoggerColorBehavior.Disabled;
+            });
+        }
+    }
+
+    private void ConfigureKestrel(KestrelServerOptions kestrel)
+    {
+        kestrel.AddServerHeader = false;
+        kestrel.Limits.MaxConcurrentConnections = options.MaxConnections;
+        kestrel.Limits.MaxRequestBodySize = null; // streams of messages, each of which has a limit
+        kestrel.Limits.MinRequestBodyDataRate = null; // and which may pause
+        kestrel.Limits.MinResponseDataRate = null;
+        kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
+        kestrel.Limits.Http2.InitialStreamWindowSize = StreamWindowSize;
+        kestrel.Limits.Http2.InitialConnectionWindowSize = ConnectionWindowSize;
+        kestrel.Limits.Http2.MaxFrameSize = MaxFrameSize;
+        kestrel.Limits.Http2.KeepAlivePingDelay = TimeSpan.FromSeconds(60);
+        kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
+        foreach (ListenAddress address in options.Addresses)
+        {
+            switch (address)
+            {
+                case ListenAddress.Tcp tcp:
+                    kestrel.Listen(tcp.EndPoint, listener => Configure(listener, address));
+                    break;
+                case ListenAddress.Unix unix:
+                    kestrel.Listen(unix.EndPoint, listener => Configure(listener, address));
+                    break;
+                case ListenAddress.Abstract name:
+                    kestrel.Listen(name.EndPoint, listener => Configure(listener, address));
+                    break;
+                case ListenAddress.Passed passed:
+                    foreach (int descriptor in PassedSockets.Find(passed, environment.GetVariable, Environment.ProcessId))
+                    {
+                        kestrel.ListenHandle((ulong)descriptor, listener => Configure(listener, address));
+                    }
+
+                    break;
+            }
+        }
+    }
+
+    private void Configure(ListenOptions listener, ListenAddress address)
+    {
+        listener.Protocols = HttpProtocols.Http2;
+        if (options.Certificate is { } certificate)
+        {
+            listener.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(certificate.Options) });
+        }
+
+        _listeners.Add((address, listener));
+    }
+
+    private Socket BindSocket(EndPoint endPoint) =>
+        options.Addresses.OfType<ListenAddress.Unix>().FirstOrDefault(address => ReferenceEquals(address.EndPoint, endPoint)) is { } unix
+            ? SocketFile.Bind(unix, options.SocketMode, options.ReplaceSockets)
+            : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
+
+    private async Task StartAsync(WebApplication app, CancellationToken stop)
+    {
+        try
+        {
+            await app.StartAsync(stop);
+        }
+        catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
+        {
+            string hint = !options.ReplaceSockets && options.Addresses.OfType<ListenAddress.Unix>().Any(unix => PathOnDisk.Exists(unix.Path))
+                ? " If the socket was left behind, see --unix-listen-unlink."
+                : "";
+            throw new ToolException(ExitCode.Failure, $"The daemon cannot listen: {e.Message}{hint}", e);
+        }
+    }
+
+    /// <summary>Says that the daemon is ready, and what should be known of it.</summary>
+    private void Announce(ILogger logger)
+    {
+        if (options.Tokens is { IsWorldReadable: true } tokens)
+        {
+            DaemonLog.TokensExposed(logger, tokens.Path);
+        }
+
+        foreach ((ListenAddress address, ListenOptions listener) in _listeners)
+        {
+            string text = Describe(address, listener);
+            if (listener.IPEndPoint is { } tcp && !IPAddress.IsLoopback(tcp.Address))
+            {
+                if (options is { Tokens: null, ReadOnly: false })
+                {
+                    DaemonLog.OpenToAll(logger, text);
+                }
+                else if (options is { Tokens: not null, Certificate: null })
+                {
+                    DaemonLog.TokensInClear(logger, text);
+                }
+            }
+
+            DaemonLog.Listening(logger, text);
+        }
+
+        if (options.PortFile is { } path)
+        {
+            // Who waits for the file finds all of it.
+            string unfinished = path + ".new";
+            File.WriteAllLines(unfinished, _listeners.Select(l => l.Listener.IPEndPoint).OfType<IPEndPoint>().Select(e => e.Port.ToString(CultureInfo.InvariantCulture)));
+            File.Move(unfinished, path, overwrite: true);
+        }
+    }
+
+    private string Describe(ListenAddress address, ListenOptions listener) => address switch
+    {
+        ListenAddress.Unix unix => "unix:" + unix.Path,
+        ListenAddress.Abstract name => name.Name,
+        _ when listener.IPEndPoint is { } tcp => $"{(options.Certificate is null ? "http" : "https")}://{tcp}",
+        _ => string.Create(CultureInfo.InvariantCulture, $"passed socket {listener.FileHandle}"),
+    };
+
+    private void Reload(ILogger logger)
+    {
+        try
+        {
+            options.Tokens?.Reload();
+            options.Certificate?.Reload();
+            DaemonLog.Reloaded(logger);
+        }
+        catch (Exception e) when (e is FormatException or IOException or UnauthorizedAccessException or ToolException)
+        {
+            DaemonLog.ReloadFailed(logger, e.Message);
+        }
+    }
+
+    private async Task DrainAsync(WebApplication app, ILogger logger)
+    {
+        using CancellationTokenSource cut = new(options.DrainTimeout);
+        await using CancellationTokenRegistration registration = cut.Token.Register(() =>
+        {
+            if (_calls.Active > 0)
+            {
+                DaemonLog.Cut(logger, _calls.Active);
+            }
+        });
+        try
+        {
+            await app.StopAsync(cut.Token);
+        }
+        catch (OperationCanceledException) when (cut.IsCancellationRequested)
+        {
+            // The calls are cut; what matters is that their handlers have ended before the store is closed.
+        }
+
+        await Task.WhenAny(_calls.WhenNoneAsync(), Task.Delay(s_cutTimeout, CancellationToken.None));
+    }
+
+    private static async Task WaitAsync(CancellationToken stop)
+    {
+        TaskCompletionSource stopped = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using CancellationTokenRegistration registration = stop.Register(stopped.SetResult);
+        await stopped.Task;
+    }
+}
