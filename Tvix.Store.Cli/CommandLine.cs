@@ -69,7 +69,7 @@ internal static class CommandLine
     {
         GlobalOptions global = new();
         Tool tool = new(global, environment);
-        RootCommand root = new("Imports trees into a content-addressed store and renders them as Nix archives.")
+        RootCommand root = new("Imports trees into a content-addressed store, renders them as Nix archives, and serves the store.")
         {
             global.Store,
             global.StoreDirectory,
@@ -87,6 +87,7 @@ internal static class CommandLine
             StatsCommand.Create(tool),
             VerifyCommand.Create(tool),
             RebuildIndexCommand.Create(tool),
+            DaemonCommand.Create(tool),
         };
         root.Directives.Clear();
         foreach (Option option in root.Options)

@@ -188,7 +188,7 @@ internal sealed class DaemonCommand
         }
 
         mode ??= "660";
-        return mode.Length is >= 3 and <= 4 && mode[^4..^3] is "" or "0" && mode.All(c => c is >= '0' and <= '7')
+        return (mode.Length == 3 || (mode.Length == 4 && mode[0] == '0')) && mode.All(c => c is >= '0' and <= '7')
             ? (UnixFileMode)Convert.ToInt32(mode, 8)
             : throw new FormatException($"'{mode}' are not octal permissions such as 0660.");
     }

@@ -13,6 +13,7 @@ using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 using Tvix.Store.Access;
+using Tvix.Store.Grpc.Server;
 
 namespace Tvix.Store.Cli.Daemon;
 
@@ -87,7 +88,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
             app.UseGrpcCallLimit(maxCalls);
         }
 
-        app.MapTvixStore(store, new() { IsReadOnly = options.ReadOnly });
+        app.MapTvixStore(store, new TvixStoreGrpcOptions { IsReadOnly = options.ReadOnly });
         return app;
     }
 
