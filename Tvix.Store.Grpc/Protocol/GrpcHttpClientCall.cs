@@ -109,9 +109,9 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
                 await stream.WriteAsync(_frame.WrittenMemory, _stop.Token).ConfigureAwait(false);
                 await stream.FlushAsync(_stop.Token).ConfigureAwait(false);
             }
-            catch (Exception e) when (e is IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException && !_stop.IsCancellationRequested)
+            catch (Exception e) when (e is IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException or OperationCanceledException && !_stop.IsCancellationRequested)
             {
-                // The server ended the call before it had read everything. Its status says why.
+                // The server ended the call before it had read everything (a write that waits for the window is cancelled then). Its status says why.
                 await ReadToEndAsync().ConfigureAwait(false);
                 throw Failure(e);
             }
