@@ -84,7 +84,7 @@ public sealed partial class Blake3Hasher
     }
 
     /// <summary>One core. Files without a true length (as in /proc) say 0, so the end is where a read gives nothing.</summary>
-    private static B3Digest HashFile(SafeFileHandle handle, long length, CancellationToken cancellationToken)
+    internal static B3Digest HashFile(SafeFileHandle handle, long length, CancellationToken cancellationToken)
     {
         // One byte more than the file is thought to have, so that a small one ends within the first round.
         byte[] buffer = ArrayPool<byte>.Shared.Rent((int)Math.Clamp(length + 1, 4096, FileBlockSize));

@@ -27,6 +27,9 @@ public sealed class BlobContent : IMemoryOwner<byte>
         return new BlobContent(ArrayPool<byte>.Shared.Rent(length), length);
     }
 
+    /// <summary>Takes over an array of the shared pool whose first bytes are a blob.</summary>
+    internal static BlobContent OfRented(byte[] array, int length) => new(array, length);
+
     /// <summary>Gives the memory back. Disposing again does nothing.</summary>
     public void Dispose()
     {

@@ -23,12 +23,18 @@ public sealed class ChunkedBlobStream : Stream
 
     private const int ChunksAhead = 3;
 
+    private readonly ChunkReadAhead? _shared;
+    private readonly B3Digest? _whole;
+    private Blake3Hasher? _wholeHasher; // as long as the chunks are read one after another from the first
+    private int _hashedChunks;
+    private DigestMismatchException? _damage;
+    private int _window; // how many chunks to have ahead
     private readonly IBlobService _source;
     private readonly BlobChunk[] _chunks;
     private readonly long[] _offsets; // where each chunk starts, and at the end the length
     private readonly int _maxChunkBytes;
     private readonly bool _sourceVerifies;
-    private readonly CancellationTokenSource _disposal = new();
+    private CancellationTokenSource _disposal = new();
 
     private long _position;
     private int _currentIndex = -1;
@@ -70,8 +76,27 @@ public sealed class ChunkedBlobStream : Stream
     /// <summary>As the public one, for a source of ours that has checked what its <see cref="IBlobService.ReadAsync"/> returns.</summary>
     internal static ChunkedBlobStream OverVerified(IBlobService source, IReadOnlyList<BlobChunk> chunks) => new(source, chunks, true);
 
-    private ChunkedBlobStream(IBlobService source, IReadOnlyList<BlobChunk> chunks, bool sourceVerifies)
-        : this(source, chunks) => _sourceVerifies = sourceVerifies;
+    /// <summary>
+    /// As <see cref="OverVerified"/>, for a source that is far away and not trusted with the list: reads ahead within what all streams of the source share, and checks the
+    /// digest of the whole as well if it is read from the start, before the last chunk is handed out.
+    /// </summary>
+    internal static ChunkedBlobStream OverRemote(IBlobService source, B3Digest digest, IReadOnlyList<BlobChunk> chunks, int maxChunkBytes, ChunkReadAhead ahead) =>
+        new(source, chunks, true, maxChunkBytes, digest, ahead);
+
+    private ChunkedBlobStream(
+        IBlobService source,
+        IReadOnlyList<BlobChunk> chunks,
+        bool sourceVerifies,
+        int maxChunkBytes = DefaultMaxChunkBytes,
+        B3Digest? whole = null,
+        ChunkReadAhead? ahead = null)
+        : this(source, chunks, maxChunkBytes)
+    {
+        _sourceVerifies = sourceVerifies;
+        _whole = whole;
+        _wholeHasher = whole is null ? null : new Blake3Hasher();
+        _shared = ahead;
+    }
 
     /// <inheritdoc/>
     public override bool CanRead => !_disposed;
@@ -227,6 +252,11 @@ public sealed class ChunkedBlobStream : Stream
     /// <summary>The verified bytes from the position to the end of its chunk; the position is before the end of the blob.</summary>
     private async ValueTask<ReadOnlyMemory<byte>> LoadAsync(CancellationToken cancellationToken)
     {
+        if (_damage is not null)
+        {
+            throw _damage;
+        }
+
         int index = FindChunk(_position);
         if (index != _currentIndex)
         {
@@ -234,18 +264,69 @@ public sealed class ChunkedBlobStream : Stream
             _current?.Dispose();
             _current = null;
             _currentIndex = -1;
-            _current = await TakeAsync(index, cancellationToken).ConfigureAwait(false);
+            BlobContent content = await TakeAsync(index, cancellationToken).ConfigureAwait(false);
+            CheckWhole(index, content);
+            _current = content;
             _currentIndex = index;
-            if (straightOn && index + 1 < _chunks.Length)
-            {
-                for (int next = index + 1 + _ahead.Count; next < _chunks.Length && _ahead.Count < ChunksAhead; next++)
-                {
-                    _ahead.Enqueue((next, FetchAheadAsync(_chunks[next], _disposal.Token)));
-                }
-            }
+            FetchAhead(index, straightOn);
         }
 
         return _current!.Memory[(int)(_position - _offsets[index])..];
+    }
+
+    private void FetchAhead(int index, bool straightOn)
+    {
+        if (_shared is null)
+        {
+            _window = straightOn ? ChunksAhead : 0;
+        }
+        else
+        {
+            // Who looks into a blob here and there wants no more than that; who goes straight on wants ever more.
+            _window = straightOn ? Math.Clamp(2 * _window, Math.Min(2, _shared.MaxChunks), _shared.MaxChunks) : 0;
+        }
+
+        for (int next = index + 1 + _ahead.Count; next < _chunks.Length && _ahead.Count < _window; next++)
+        {
+            if (_shared is not null && !_shared.TryTake(_chunks[next].Size))
+            {
+                break;
+            }
+
+            _ahead.Enqueue((next, FetchAheadAsync(_chunks[next], _disposal.Token)));
+        }
+    }
+
+    /// <summary>Hashes the chunk as the next part of the whole, if it is that, and throws when the whole is not what it should be.</summary>
+    private void CheckWhole(int index, BlobContent content)
+    {
+        if (_wholeHasher is null)
+        {
+            return;
+        }
+
+        if (index != _hashedChunks)
+        {
+            _wholeHasher = index < _hashedChunks ? _wholeHasher : null;
+            return;
+        }
+
+        _wholeHasher.AppendData(content.Memory.Span);
+        _hashedChunks++;
+        if (_hashedChunks < _chunks.Length)
+        {
+            return;
+        }
+
+        B3Digest actual = _wholeHasher.GetCurrentDigest();
+        if (actual != _whole)
+        {
+            content.Dispose();
+            _damage = new DigestMismatchException(_whole!.Value, actual, "put together of the chunks that it is said to consist of");
+            throw _damage;
+        }
+
+        _wholeHasher = null;
     }
 
     /// <summary>The chunk that was fetched ahead if it is the right one, or else a fresh one.</summary>
@@ -261,6 +342,7 @@ public sealed class ChunkedBlobStream : Stream
         await ((Task)next.Content).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
         Task<BlobContent> fetched = _ahead.Dequeue().Content;
+        _shared?.Release(_chunks[index].Size);
         return await fetched.ConfigureAwait(false);
     }
 
@@ -317,11 +399,21 @@ public sealed class ChunkedBlobStream : Stream
     /// <summary>Lets go of what was fetched ahead, whenever it arrives; its failure no longer concerns anybody.</summary>
     private void DropAhead()
     {
+        if (_shared is not null && _ahead.Count > 0)
+        {
+            // What is on its way from afar is not worth waiting for.
+            _disposal.Cancel();
+            _disposal.Dispose();
+            _disposal = new CancellationTokenSource();
+        }
+
         while (_ahead.TryDequeue(out (int Index, Task<BlobContent> Content) next))
         {
+            ulong size = _chunks[next.Index].Size;
             next.Content.ContinueWith(
-                static task =>
+                task =>
                 {
+                    _shared?.Release(size);
                     if (task.IsCompletedSuccessfully)
                     {
                         task.Result.Dispose();

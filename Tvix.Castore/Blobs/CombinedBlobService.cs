@@ -48,6 +48,9 @@ public sealed class CombinedBlobService(IBlobService near, IBlobService far) : I
         ?? await _far.GetChunksAsync(digest, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
+    public bool AsksBeforeWriting => _near.AsksBeforeWriting;
+
+    /// <inheritdoc/>
     public ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default) =>
         _near.PutAsync(content, cancellationToken);
 

@@ -36,6 +36,13 @@ public interface IBlobService
     async ValueTask<IReadOnlyList<BlobChunk>?> GetChunksAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
         await HasAsync(digest, cancellationToken).ConfigureAwait(false) ? [] : null;
 
+    /// <summary>
+    /// Whether writing a blob is so much dearer than <see cref="HasAsync"/> that a caller who can find out the digest beforehand should, and write only what is not there:
+    /// so it is when the bytes go over a network. <see cref="PutAsync"/> and <see cref="PutManyAsync"/> of such a service ask themselves.
+    /// </summary>
+    /// <remarks>A service in front of another one says what that says, if it writes there.</remarks>
+    bool AsksBeforeWriting => false;
+
     /// <summary>Stores a blob whose bytes are at hand.</summary>
     /// <returns>Its digest, once the blob is stored.</returns>
     async ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)

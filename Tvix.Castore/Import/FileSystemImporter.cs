@@ -13,7 +13,8 @@ namespace Tvix.Castore.Import;
 /// <para>A file is executable when its owner may execute it. Times, owners, other mode bits, hard links and extended attributes are not kept; symbolic links are
 /// never followed, not even at the root. Names and targets are taken as bytes.</para>
 /// <para>The walk with its reading, the storing, and whatever a sink does run at the same time, each in the order of a NAR; between them are buffers of a fixed size.
-/// Every file is opened and read once. An instance can be used by several threads.</para>
+/// Every file is opened and read once; those of more than 256 KiB twice when the blob service would rather be asked before it is written to
+/// (<see cref="IBlobService.AsksBeforeWriting"/>), and then sent only if they are not there. An instance can be used by several threads.</para>
 /// </remarks>
 /// <param name="blobs">Where contents go.</param>
 /// <param name="directories">Where directories go.</param>
@@ -39,7 +40,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         LibC.ThrowIfNotLinux();
         cancellationToken.ThrowIfCancellationRequested();
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Pipeline pipeline = new(_options, hasStore: true, sink is not null, stop);
+        Pipeline pipeline = new(_options, hasStore: true, sink is not null, blobs.AsksBeforeWriting, stop);
         TreeAssembler assembler = new(blobs, directories, _options.SizeRule, progress);
         await using (assembler.ConfigureAwait(false))
         {
@@ -82,7 +83,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         LibC.ThrowIfNotLinux();
         cancellationToken.ThrowIfCancellationRequested();
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Pipeline pipeline = new(Check(options ?? new FileSystemImportOptions()), hasStore: false, hasSink: true, stop);
+        Pipeline pipeline = new(Check(options ?? new FileSystemImportOptions()), hasStore: false, hasSink: true, hashFirst: false, stop);
         Task walk = pipeline.Run(() => pipeline.Walk(path));
         Task feed = pipeline.Run(() => pipeline.Feed(sink, progress));
         try
@@ -136,6 +137,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         private const int ReportEveryMilliseconds = 50;
 
         private readonly FileSystemImportOptions _options;
+        private readonly bool _hashFirst;
         private readonly CancellationTokenSource _stop;
         private readonly Channel<TreeBatch>? _toStore;
         private readonly BlockingCollection<TreeBatch>? _toSink;
@@ -144,10 +146,11 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         private int _batches;
         private ExceptionDispatchInfo? _firstFailure;
 
-        public Pipeline(FileSystemImportOptions options, bool hasStore, bool hasSink, CancellationTokenSource stop)
+        public Pipeline(FileSystemImportOptions options, bool hasStore, bool hasSink, bool hashFirst, CancellationTokenSource stop)
         {
             _toStore = hasStore ? Channel.CreateUnbounded<TreeBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true }) : null;
             _options = options;
+            _hashFirst = hashFirst;
             _stop = stop;
             _maxBatches = (int)Math.Min(options.BufferBytes / TreeBatch.BufferSize, 4096);
             _toSink = hasSink ? new BlockingCollection<TreeBatch>() : null;
@@ -178,7 +181,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
             Exception? failure = null;
             try
             {
-                new FileSystemWalker(_options, Take, Emit, _stop.Token).Walk(path);
+                new FileSystemWalker(_options, _hashFirst, Take, Emit, _stop.Token).Walk(path);
             }
             catch (Exception e)
             {

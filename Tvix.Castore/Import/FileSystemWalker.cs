@@ -1,4 +1,6 @@
 using System.Text;
+using Microsoft.Win32.SafeHandles;
+using Tvix.Castore.Blake3;
 using Tvix.Castore.Interop;
 using Tvix.Castore.Model;
 
@@ -11,8 +13,13 @@ namespace Tvix.Castore.Import;
 /// No recursion, and no more than <see cref="MaxOpenFolders"/> folders are open at a time: those further up are closed, and opened again through <c>..</c> on the
 /// way back, which must lead to the same folder.
 /// </remarks>
+/// <param name="options">What to do with what cannot be stored.</param>
+/// <param name="hashFirst">Whether files that travel in parts are read once more before that, for their digest.</param>
+/// <param name="takeBatch">Gives a batch to fill; waits until there is one.</param>
+/// <param name="emitBatch">Takes a batch that is full.</param>
+/// <param name="cancellationToken">Ends the walk.</param>
 internal sealed class FileSystemWalker(
-    FileSystemImportOptions options, Func<TreeBatch> takeBatch, Action<TreeBatch> emitBatch, CancellationToken cancellationToken)
+    FileSystemImportOptions options, bool hashFirst, Func<TreeBatch> takeBatch, Action<TreeBatch> emitBatch, CancellationToken cancellationToken)
 {
     private const int MaxOpenFolders = 64;
 
@@ -257,7 +264,7 @@ internal sealed class FileSystemWalker(
 
     private void ReadInParts(int file, PathComponent component, in LibC.FileStatus status)
     {
-        Add(new TreeItem(TreeItemKind.BeginFile, component, Size: status.Length, Executable: status.IsExecutable));
+        Add(new TreeItem(TreeItemKind.BeginFile, component, Size: status.Length, Executable: status.IsExecutable, Digest: hashFirst ? Hash(file, in status) : null));
         ulong read = 0;
         while (read < status.Length)
         {
@@ -285,6 +292,23 @@ internal sealed class FileSystemWalker(
         }
 
         Add(new TreeItem(TreeItemKind.EndFile));
+    }
+
+    private B3Digest Hash(int file, in LibC.FileStatus status)
+    {
+        using SafeFileHandle handle = new(file, ownsHandle: false);
+        try
+        {
+            return Blake3Hasher.HashFile(handle, (long)status.Length, cancellationToken);
+        }
+        catch (EndOfStreamException)
+        {
+            throw Changed();
+        }
+        catch (IOException e)
+        {
+            throw new ImportException(ImportError.Read, CurrentPath(), $"the file cannot be read: {e.Message}", e);
+        }
     }
 
     private void Add(in TreeItem item)

@@ -1,3 +1,4 @@
+using Tvix.Castore.Blake3;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
@@ -22,6 +23,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private readonly Stack<Level> _levels = new();
     private readonly List<BlobWriter> _unfinished = []; // writers that are not disposed yet
     private BlobWriter? _writer;
+    private (TreeItem Item, Blake3Hasher Hasher)? _stored; // the large file that the service has, while its parts go by
     private TreeItem _large; // the large file whose end is awaited
     private DirectoryPutter? _putter;
     private Node? _root;
@@ -47,18 +49,27 @@ internal sealed class TreeAssembler : IAsyncDisposable
     {
         Task<B3Digest[]> wholeFiles = StartWholeFiles(batch, cancellationToken);
         List<Task<B3Digest>> largeFiles = [];
-        Stored stored = new(batch, wholeFiles, largeFiles, release);
-        _inFlight.Enqueue(stored);
+        _inFlight.Enqueue(new Stored(batch, wholeFiles, largeFiles, release));
         foreach (TreeItem item in batch.Items)
         {
             switch (item.Kind)
             {
+                case TreeItemKind.BeginFile when item.Digest is { } digest && await _blobs.HasAsync(digest, cancellationToken).ConfigureAwait(false):
+                    _stored = (item, new Blake3Hasher());
+                    break;
                 case TreeItemKind.BeginFile:
                     _writer = await _blobs.OpenWriteAsync(cancellationToken).ConfigureAwait(false);
                     _unfinished.Add(_writer);
                     break;
+                case TreeItemKind.FilePart when _stored is { } stored:
+                    stored.Hasher.AppendData(batch.ContentOf(item).Span);
+                    break;
                 case TreeItemKind.FilePart:
                     await _writer!.WriteAsync(batch.ContentOf(item), cancellationToken).ConfigureAwait(false);
+                    break;
+                case TreeItemKind.EndFile when _stored is { } stored:
+                    largeFiles.Add(Task.FromResult(CheckStored(stored.Item, stored.Hasher.GetCurrentDigest())));
+                    _stored = null;
                     break;
                 case TreeItemKind.EndFile:
                     largeFiles.Add(CompleteAsync(_writer!, cancellationToken));
@@ -73,6 +84,11 @@ internal sealed class TreeAssembler : IAsyncDisposable
             await AssembleNextAsync(cancellationToken).ConfigureAwait(false);
         }
     }
+
+    /// <summary>What was read the second time, and maybe shown to a sink, must be what was asked for.</summary>
+    private static B3Digest CheckStored(in TreeItem file, B3Digest actual) => actual == file.Digest
+        ? actual
+        : throw new ImportException(ImportError.FileChanged, file.Name.IsDefault ? "."u8.ToArray() : file.Name.Memory, "the file changed while it was being read");
 
     private async ValueTask AssembleNextAsync(CancellationToken cancellationToken)
     {

@@ -10,5 +10,13 @@ namespace Tvix.Castore.Import;
 /// <param name="Length">How many bytes of contents there are.</param>
 /// <param name="Size">The file's size in bytes.</param>
 /// <param name="Executable">Whether the file's owner may execute it.</param>
+/// <param name="Digest">Of a file that begins, the digest of its contents, if it was found out beforehand.</param>
 internal readonly record struct TreeItem(
-    TreeItemKind Kind, PathComponent Name = default, SymlinkTarget Target = default, int Offset = 0, int Length = 0, ulong Size = 0, bool Executable = false);
+    TreeItemKind Kind,
+    PathComponent Name = default,
+    SymlinkTarget Target = default,
+    int Offset = 0,
+    int Length = 0,
+    ulong Size = 0,
+    bool Executable = false,
+    B3Digest? Digest = null);
