@@ -103,7 +103,10 @@ public sealed partial class TvixStore : IAsyncDisposable
     /// <param name="progress">Is told how far the import has come.</param>
     /// <param name="cancellationToken">Ends the import.</param>
     /// <returns>The path info, as it was stored.</returns>
-    /// <remarks>The contents are read a second time, from the store, for the hash of the NAR. Candidates for references are looked for in the whole NAR.</remarks>
+    /// <remarks>
+    /// The contents are read a second time, from the store, for the hash of the NAR, unless the store itself computes it (<see cref="StoreServices.NarCalculation"/>) and no
+    /// references are looked for. Candidates for references are looked for in the whole NAR.
+    /// </remarks>
     /// <exception cref="ArgumentException">The name is missing or may not be that of a store path, or the options contradict each other.</exception>
     /// <exception cref="ImportException">The archive or something in it cannot be imported.</exception>
     /// <exception cref="StorageException">A service failed.</exception>
@@ -125,7 +128,9 @@ public sealed partial class TvixStore : IAsyncDisposable
         Node root = await new TarImporter(Blobs, Directories, tarOptions).ImportAsync(archive, progress, cancellationToken).ConfigureAwait(false);
         StorePath[] candidates = [.. options.ReferenceCandidates.Distinct()];
         ReferenceScanner? scanner = StoreImportSink.MakeScanner(candidates);
-        NarDigest nar = await HashNarAsync(root, scanner?.StartFile(), cancellationToken).ConfigureAwait(false);
+        NarDigest nar = scanner is null && Services.NarCalculation is { } calculation
+            ? await calculation.CalculateAsync(root, cancellationToken).ConfigureAwait(false)
+            : await HashNarAsync(root, scanner?.StartFile(), cancellationToken).ConfigureAwait(false);
         IEnumerable<StorePath> references = scanner is null ? options.References : options.References.Concat(candidates.Where((_, index) => scanner.IsFound(index)));
         return await PutAsync(name, root, nar, ContentAddress.Nar(nar.Sha256), references, cancellationToken).ConfigureAwait(false);
     }

@@ -1,6 +1,7 @@
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Directories;
+using Tvix.Store.Nar;
 using Tvix.Store.PathInfos;
 
 namespace Tvix.Store.Composition;
@@ -13,6 +14,11 @@ public sealed record StoreServices(IBlobService Blobs, IDirectoryService Directo
 {
     /// <summary>What is disposed with the store; <see langword="null"/> when nothing is.</summary>
     public IAsyncDisposable? Owner { get; init; }
+
+    /// <summary>
+    /// Finds out the size and hash of NARs where the contents are, so that they need not be fetched for it; <see langword="null"/> when nobody can do better than to read them.
+    /// </summary>
+    public INarCalculationService? NarCalculation { get; init; }
 
     /// <summary>Says what the store holds; <see langword="null"/> when nobody can.</summary>
     public IStoreStatisticsSource? Statistics { get; init; }

@@ -8,6 +8,7 @@ using Tvix.Castore.Directories;
 using Tvix.Castore.Local;
 using Tvix.Store;
 using Tvix.Store.Composition;
+using Tvix.Store.Nar;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 using Tvix.Store.PathInfos;
@@ -266,7 +267,7 @@ public static class TvixStoreServiceCollectionExtensions
         StoreServices services = new(
             provider.GetRequiredKeyedService<IBlobService>(key),
             provider.GetRequiredKeyedService<IDirectoryService>(key),
-            provider.GetRequiredKeyedService<IPathInfoService>(key));
+            provider.GetRequiredKeyedService<IPathInfoService>(key)) { NarCalculation = provider.GetKeyedService<INarCalculationService>(key) };
         string name = key as string ?? TvixStoreBuilder.RootName;
 
         // Only what holds both the blobs and the directories can count and check the store.
@@ -280,7 +281,7 @@ public static class TvixStoreServiceCollectionExtensions
             else if (backing.Service == typeof(OpenedStore))
             {
                 StoreServices opened = provider.GetRequiredKeyedService<OpenedStore>(backing.Name).Services;
-                services = services with { Statistics = opened.Statistics, Verifiable = opened.Verifiable };
+                services = services with { Statistics = opened.Statistics, Verifiable = opened.Verifiable, NarCalculation = opened.NarCalculation };
             }
         }
 

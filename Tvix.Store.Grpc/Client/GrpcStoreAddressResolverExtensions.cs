@@ -1,0 +1,28 @@
+using Tvix.Store.Grpc.Client;
+
+namespace Tvix.Store.Composition;
+
+/// <summary>Lets stores be opened that a server has.</summary>
+public static class GrpcStoreAddressResolverExtensions
+{
+    /// <summary>This resolver with the addresses of <see cref="GrpcStoreAddress"/>: <c>grpc+http</c>, <c>grpc+https</c> and <c>grpc+unix</c>.</summary>
+    /// <remarks>Opening one with <c>wait-connect=1</c> blocks until the server has answered.</remarks>
+    public static StoreAddressResolver WithGrpc(this StoreAddressResolver resolver)
+    {
+        ArgumentNullException.ThrowIfNull(resolver);
+        foreach (string scheme in GrpcStoreAddress.Schemes)
+        {
+            resolver = resolver.With(scheme, Open);
+        }
+
+        return resolver;
+    }
+
+    private static StoreServices Open(StoreAddress address)
+    {
+        GrpcStoreAddress server = GrpcStoreAddress.FromAddress(address);
+        return server.WaitConnect
+            ? Task.Run(async () => (await GrpcStore.OpenAsync(server).ConfigureAwait(false)).ToServices()).GetAwaiter().GetResult() // resolvers are synchronous
+            : new GrpcStore(server).ToServices();
+    }
+}
