@@ -83,13 +83,13 @@ internal sealed class GrpcBlobStream(IGrpcInvoker invoker, StoreMethods methods,
             await SkipToPositionAsync(cancellationToken).ConfigureAwait(false);
             int count = (int)Math.Min(buffer.Length, _piece.Length);
             _piece.Slice(0, count).CopyTo(buffer.Span);
-            if (_callPosition + count == length)
-            {
-                await CheckEndAsync(count, cancellationToken).ConfigureAwait(false);
-            }
-
             _piece = _piece.Slice(count);
             _callPosition += count;
+            if (_callPosition == length)
+            {
+                await CheckEndAsync(cancellationToken).ConfigureAwait(false);
+            }
+
             _position += count;
             ok = true;
             return count;
@@ -184,10 +184,9 @@ internal sealed class GrpcBlobStream(IGrpcInvoker invoker, StoreMethods methods,
     }
 
     /// <summary>Checks that nothing follows the last bytes, and what all of them hash to.</summary>
-    private async ValueTask CheckEndAsync(int count, CancellationToken cancellationToken)
+    private async ValueTask CheckEndAsync(CancellationToken cancellationToken)
     {
-        bool more = _piece.Length > count;
-        _piece = default;
+        bool more = !_piece.IsEmpty;
         while (!more && await NextAsync(cancellationToken).ConfigureAwait(false))
         {
             more = !_piece.IsEmpty;

@@ -2,8 +2,8 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using Google.Protobuf;
 using Tvix.Castore;
+using Tvix.Castore.Model;
 using Tvix.Store.Grpc.Protocol;
-using Tvix.Store.Grpc.Protos.Tvix.Castore.V1;
 using Tvix.Store.Grpc.Protos.Tvix.Store.V1;
 using Tvix.Store.Grpc.Wire;
 using Tvix.Store.Nar;
@@ -101,13 +101,13 @@ public sealed class GrpcPathInfoService : IPathInfoService, INarCalculationServi
 
     /// <inheritdoc/>
     /// <remarks>The server does it; all that the tree consists of must be there.</remarks>
-    public async ValueTask<NarDigest> CalculateAsync(Castore.Model.Node root, CancellationToken cancellationToken = default)
+    public async ValueTask<NarDigest> CalculateAsync(Node root, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(root);
         cancellationToken.ThrowIfCancellationRequested();
         try
         {
-            return await _invoker.UnaryAsync(_methods.CalculateNar, ToMessage(root), ReadNarDigest, _call, cancellationToken).ConfigureAwait(false);
+            return await _invoker.UnaryAsync(_methods.CalculateNar, NodeMessages.Encode(root), ReadNarDigest, _call, cancellationToken).ConfigureAwait(false);
         }
         catch (GrpcException e)
         {
@@ -118,14 +118,6 @@ public sealed class GrpcPathInfoService : IPathInfoService, INarCalculationServi
     private static NarDigest ReadNarDigest(CalculateNARResponse answer) => answer.NarSha256.Length == Sha256Digest.Size
         ? new NarDigest(answer.NarSize, new Sha256Digest(answer.NarSha256.Span))
         : throw new StorageException($"Computing the hash of a NAR: the server answered with a hash of {answer.NarSha256.Length} bytes.");
-
-    private static Node ToMessage(Castore.Model.Node node) => node switch
-    {
-        Castore.Model.Node.Directory d => new Node { Directory = new DirectoryNode { Digest = GrpcBlobService.DigestBytes(d.Digest), Size = d.Size } },
-        Castore.Model.Node.File f => new Node { File = new FileNode { Digest = GrpcBlobService.DigestBytes(f.Digest), Size = f.Size, Executable = f.Executable } },
-        Castore.Model.Node.Symlink s => new Node { Symlink = new SymlinkNode { Target = ByteString.CopyFrom(s.Target.Bytes) } },
-        _ => throw new System.Diagnostics.UnreachableException(),
-    };
 
     private static PathInfo Decode(ReadOnlySequence<byte> message) => PathInfo.Decode(message.IsSingleSegment ? message.FirstSpan : message.ToArray());
 }
