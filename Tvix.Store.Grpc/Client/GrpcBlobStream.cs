@@ -81,7 +81,7 @@ internal sealed class GrpcBlobStream(IGrpcInvoker invoker, StoreMethods methods,
         try
         {
             await SkipToPositionAsync(cancellationToken).ConfigureAwait(false);
-            int count = (int)Math.Min(buffer.Length, _piece.Length);
+            int count = (int)Math.Min(Math.Min(buffer.Length, _piece.Length), length - _position);
             _piece.Slice(0, count).CopyTo(buffer.Span);
             _piece = _piece.Slice(count);
             _callPosition += count;
