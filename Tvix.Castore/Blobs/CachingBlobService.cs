@@ -48,8 +48,15 @@ public sealed class CachingBlobService : IBlobService
     private IBlobService Written => _writes == CacheWrites.Near ? _near : _far;
 
     /// <inheritdoc/>
+    public bool AsksBeforeWriting => Written.AsksBeforeWriting;
+
+    /// <inheritdoc/>
+    /// <remarks>
+    /// Where writes go to the far service, that one alone is asked: who writes only what is not there must not be told of a blob that is near, but not where it would be
+    /// written.
+    /// </remarks>
     public async ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
-        await _near.HasAsync(digest, cancellationToken).ConfigureAwait(false)
+        (_writes == CacheWrites.Near && await _near.HasAsync(digest, cancellationToken).ConfigureAwait(false))
         || await _far.HasAsync(digest, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>

@@ -6,6 +6,7 @@ using Microsoft.AspNetCore.Http;
 using NUnit.Framework;
 using Tvix.Store.Grpc.Protocol;
 using Tvix.Store.Grpc.Tests.Protos;
+using Tvix.Store.Grpc.Wire;
 using Tvix.Testing;
 
 namespace Tvix.Store.Grpc.Tests.Protocol;
@@ -419,7 +420,7 @@ public sealed class GrpcProtocolTests
         await using TestServer server = await TestServer.StartAsync(app => app.MapGrpc([EchoService.Define()]));
         using GrpcChannel channel = server.Connect();
         GrpcMethod<System.Buffers.ReadOnlySequence<byte>, EchoMessage> raw = GrpcMethod<System.Buffers.ReadOnlySequence<byte>, EchoMessage>.FromDescriptor(
-            EchoService.Descriptor, "Unary", Wire.RawMarshaller.Instance, new ProtobufMarshaller<EchoMessage>(EchoMessage.Parser));
+            EchoService.Descriptor, "Unary", RawMarshaller.Instance, new ProtobufMarshaller<EchoMessage>(EchoMessage.Parser));
         foreach (byte[] bad in (byte[][])[[0x0a, 0x05], [0xff], [0x0b], [0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f]])
         {
             GrpcException e = Assert.ThrowsAsync<GrpcException>(
