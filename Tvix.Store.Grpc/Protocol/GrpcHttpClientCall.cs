@@ -175,12 +175,17 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
 
     public async ValueTask DisposeAsync()
     {
-        if (!_ended)
+        if (_ended)
         {
+            _streaming?.Complete();
+        }
+        else
+        {
+            // In this order: once the head of the response is there, only the body can tell the server.
+            _streaming?.Abort();
             await _stop.CancelAsync().ConfigureAwait(false);
         }
 
-        _streaming?.Complete();
         if (_response is not null)
         {
             try

@@ -14,6 +14,9 @@ internal sealed class GrpcStreamingContent : GrpcRequestContent
     /// <summary>Ends the body.</summary>
     public void Complete() => _completed.TrySetResult();
 
+    /// <summary>Breaks the body off, which is no end for the server.</summary>
+    public void Abort() => _completed.TrySetCanceled();
+
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
         // The headers go out at once: a server may answer before there is a message.

@@ -85,7 +85,7 @@ public sealed class ForeignServerTests
         Assert.That(await store.Directories.GetAsync(default), Is.Null);
         Assert.That(await ClosureAsync(store), Is.EquivalentTo(new[] { _root, _middle, _leaf }));
         Assert.That(await store.PathInfos.GetAsync(_info.StorePath.Digest), Is.EqualTo(_info));
-        Assert.That(await store.PathInfos.GetAsync(default), Is.Null);
+        Assert.That(await store.PathInfos.GetAsync(SamplePathInfos.Numbered(7).StorePath.Digest), Is.Null);
         Assert.That(await ListAsync(store), Has.Count.EqualTo(2).And.Contain(_info));
     }
 

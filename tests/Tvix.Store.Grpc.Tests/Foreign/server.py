@@ -106,6 +106,7 @@ class Directories(directory_grpc.DirectoryServiceServicer):
     def Get(self, request, context):
         what = common(context)
         todo = [request.digest]
+        seen = set()
         sent = []
         while todo:
             digest = todo.pop(0)
@@ -115,8 +116,9 @@ class Directories(directory_grpc.DirectoryServiceServicer):
                     return
                 context.abort(grpc.StatusCode.NOT_FOUND, "no such directory")
             sent.append(message)
+            seen.add(digest)
             if request.recursive:
-                todo += [d.digest for d in message.directories if directories.get(d.digest) not in sent]
+                todo += [d.digest for d in message.directories if d.digest not in seen and d.digest not in todo]
         if what == "wrong order":
             sent.reverse()
         if what == "early end":
