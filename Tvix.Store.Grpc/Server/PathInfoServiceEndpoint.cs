@@ -63,8 +63,16 @@ internal sealed class PathInfoServiceEndpoint(IPathInfoService pathInfos, INarCa
             throw StoreErrors.ToStatus(e, isUpload: true); // although the method uploads nothing
         }
 
-        NarDigest nar = await narCalculation.CalculateAsync(root, cancellationToken).ConfigureAwait(false);
-        return new CalculateNARResponse { NarSize = nar.Size, NarSha256 = UnsafeByteOperations.UnsafeWrap(nar.Sha256.ToByteArray()) };
+        try
+        {
+            NarDigest nar = await narCalculation.CalculateAsync(root, cancellationToken).ConfigureAwait(false);
+            return new CalculateNARResponse { NarSize = nar.Size, NarSha256 = UnsafeByteOperations.UnsafeWrap(nar.Sha256.ToByteArray()) };
+        }
+        catch (StorageException e) when (e.InnerException is GrpcException { StatusCode: GrpcStatusCode.NotFound })
+        {
+            // A server behind this one calculated, and misses something of the tree.
+            throw new GrpcException(GrpcStatusCode.NotFound, e.Message, e);
+        }
     }
 
     private async Task ListAsync(ListPathInfoRequest request, IGrpcResponseWriter<ReadOnlySequence<byte>> responses, CancellationToken cancellationToken)

@@ -32,7 +32,13 @@ public static class TvixStoreEndpointRouteBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(endpoints);
         ArgumentNullException.ThrowIfNull(name);
-        return Map(endpoints, Find<IBlobService>(endpoints, name), Find<IDirectoryService>(endpoints, name), Find<IPathInfoService>(endpoints, name), options);
+        return Map(
+            endpoints,
+            Find<IBlobService>(endpoints, name) ?? throw Missing<IBlobService>(name),
+            Find<IDirectoryService>(endpoints, name) ?? throw Missing<IDirectoryService>(name),
+            Find<IPathInfoService>(endpoints, name) ?? throw Missing<IPathInfoService>(name),
+            Find<INarCalculationService>(endpoints, name),
+            options);
     }
 
     /// <summary>Serves a store; see <see cref="MapTvixStore(IEndpointRouteBuilder, TvixStoreGrpcOptions?, string)"/>.</summary>
@@ -45,25 +51,31 @@ public static class TvixStoreEndpointRouteBuilderExtensions
     {
         ArgumentNullException.ThrowIfNull(endpoints);
         ArgumentNullException.ThrowIfNull(store);
-        return Map(endpoints, store.Blobs, store.Directories, store.PathInfos, options);
+        return Map(endpoints, store.Blobs, store.Directories, store.PathInfos, null, options);
     }
 
     /// <summary>What has the name of the root is also the plain service, and someone may have registered only that.</summary>
-    private static T Find<T>(IEndpointRouteBuilder endpoints, string name)
-        where T : class => name == TvixStoreBuilder.RootName
-            ? endpoints.ServiceProvider.GetRequiredService<T>()
-            : endpoints.ServiceProvider.GetRequiredKeyedService<T>(name);
+    private static T? Find<T>(IEndpointRouteBuilder endpoints, string name)
+        where T : class => name == TvixStoreBuilder.RootName ? endpoints.ServiceProvider.GetService<T>() : endpoints.ServiceProvider.GetKeyedService<T>(name);
 
+    private static InvalidOperationException Missing<T>(string name) => new($"There is no {typeof(T).Name} named '{name}' in the container.");
+
+    /// <param name="offered">Finds out the size and hash of NARs where the contents are; <see langword="null"/> when nobody is known to.</param>
     private static IEndpointConventionBuilder Map(
-        IEndpointRouteBuilder endpoints, IBlobService blobs, IDirectoryService directories, IPathInfoService pathInfos, TvixStoreGrpcOptions? options)
+        IEndpointRouteBuilder endpoints,
+        IBlobService blobs,
+        IDirectoryService directories,
+        IPathInfoService pathInfos,
+        INarCalculationService? offered,
+        TvixStoreGrpcOptions? options)
     {
         options ??= new TvixStoreGrpcOptions();
         options.Validate();
         ILogger logger = endpoints.ServiceProvider.GetService<ILoggerFactory>()?.CreateLogger("Tvix.Store.Grpc.Server") ?? NullLogger.Instance;
         CancellationToken stopping = endpoints.ServiceProvider.GetService<IHostApplicationLifetime>()?.ApplicationStopping ?? CancellationToken.None;
 
-        INarCalculationService narCalculation = new CachingNarCalculationService(
-            options.NarCalculation ?? pathInfos as INarCalculationService ?? new StoreNarCalculationService(blobs, directories),
+        CachingNarCalculationService narCalculation = new(
+            options.NarCalculation ?? offered ?? ServiceCapabilities.Find<INarCalculationService>(pathInfos) ?? new StoreNarCalculationService(blobs, directories),
             options.NarCacheCapacity,
             options.MaxConcurrentNarCalculations);
         BlobServiceEndpoint blobEndpoint = new(blobs, options, logger);

@@ -34,7 +34,8 @@ public sealed class TvixStoreGrpcOptions
     public TimeSpan HealthTimeout { get; set; } = TimeSpan.FromSeconds(3);
 
     /// <summary>
-    /// Finds out size and hash of NARs; <see langword="null"/> for the path info service if it can, and otherwise for rendering them from the store. The results are kept in any case.
+    /// Finds out size and hash of NARs; <see langword="null"/> for what the container has under the name of the store, or the path info service if it can, and otherwise for rendering
+    /// them from the store. The results are kept in any case.
     /// </summary>
     public INarCalculationService? NarCalculation { get; set; }
 

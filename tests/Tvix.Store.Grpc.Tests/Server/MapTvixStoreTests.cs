@@ -12,6 +12,8 @@ using Tvix.Store.Grpc.Protos.Tvix.Castore.V1;
 using Tvix.Store.Grpc.Protos.Tvix.Store.V1;
 using Tvix.Store.Grpc.Server;
 using Tvix.Store.Grpc.Wire;
+using Tvix.Store.Nar;
+using Tvix.Store.Nix;
 using Tvix.Testing.PathInfos;
 using static Tvix.Store.Grpc.Tests.Server.StoreServer;
 using ServiceDescriptor = Google.Protobuf.Reflection.ServiceDescriptor;
@@ -104,6 +106,38 @@ public sealed class MapTvixStoreTests
     }
 
     [Test]
+    public async Task MapTvixStore_SomebodyElseCalculatesNars_IsAsked([Values("option", "container")] string by)
+    {
+        NarDigest known = new(4711, Sha256Digest.Compute("a"u8));
+        await using TestServer server = await TestServer.StartAsync(
+            app => app.MapTvixStore(new TvixStoreGrpcOptions { NarCalculation = by == "option" ? new FixedNarCalculation(known) : null }),
+            services: services =>
+            {
+                services.AddTvixStore(store => store.AddMemoryStore());
+                if (by == "container")
+                {
+                    services.AddSingleton<INarCalculationService>(new FixedNarCalculation(known));
+                }
+            });
+        using GrpcChannel channel = server.Connect();
+        CalculateNARResponse nar = await channel.UnaryAsync(StoreMethods.Tvix.CalculateNar, NodeMessages.Encode(SamplePathInfos.Minimal.Node), response => response);
+        Assert.That((nar.NarSize, new Sha256Digest(nar.NarSha256.Span)), Is.EqualTo((known.Size, known.Sha256)));
+    }
+
+    [Test]
+    public async Task CalculateNar_ServerBehindThisOneMissesContents_IsNotFound()
+    {
+        await using StoreServer far = await StoreServer.StartAsync();
+        await using TestServer near = await TestServer.StartAsync(app => app.MapTvixStore(
+            new TvixStore(new ScriptedBlobService(), new ScriptedDirectoryService(), new ScriptedPathInfoService()),
+            new TvixStoreGrpcOptions { NarCalculation = new FarNarCalculation(far) }));
+        using GrpcChannel channel = near.Connect();
+        GrpcException e = StatusOf(async () => await channel.UnaryAsync(
+            StoreMethods.Tvix.CalculateNar, NodeMessages.Encode(new Castore.Model.Node.Directory(default, 1)), response => response));
+        Assert.That(e.StatusCode, Is.EqualTo(GrpcStatusCode.NotFound));
+    }
+
+    [Test]
     public void MapTvixStore_NoSuchServices_SaysSo() => Assert.That(
         async () => await TestServer.StartAsync(app => app.MapTvixStore(name: "nowhere"), services: services => services.AddTvixStore(store => store.AddMemoryStore())),
         Throws.InvalidOperationException);
@@ -136,4 +170,25 @@ public sealed class MapTvixStoreTests
     [TestCaseSource(nameof(OutOfRange))]
     public void MapTvixStore_OptionOutOfRange_SaysSo(TvixStoreGrpcOptions options) =>
         Assert.That(async () => await StoreServer.StartAsync(options: options), Throws.InstanceOf<ArgumentOutOfRangeException>());
+
+    private sealed class FixedNarCalculation(NarDigest known) : INarCalculationService
+    {
+        public ValueTask<NarDigest> CalculateAsync(Castore.Model.Node root, CancellationToken cancellationToken = default) => new(known);
+    }
+
+    private sealed class FarNarCalculation(StoreServer far) : INarCalculationService
+    {
+        public async ValueTask<NarDigest> CalculateAsync(Castore.Model.Node root, CancellationToken cancellationToken = default)
+        {
+            try
+            {
+                CalculateNARResponse nar = await far.CalculateNarAsync(NodeMessages.Encode(root), cancellationToken);
+                return new NarDigest(nar.NarSize, new Sha256Digest(nar.NarSha256.Span));
+            }
+            catch (GrpcException e)
+            {
+                throw StoreErrors.FromStatus(e, "Calculating");
+            }
+        }
+    }
 }
