@@ -29,7 +29,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
     private static readonly TimeSpan s_cutTimeout = TimeSpan.FromSeconds(5);
 
     private readonly CallCounter _calls = new();
-    private readonly List<(ListenAddress Address, ListenOptions Listener)> _listeners = [];
+    private readonly List<(ListenOptions Listener, Func<string> Describe)> _listeners = [];
 
     /// <summary>Serves.</summary>
     /// <param name="stop">When it fires, no new calls are taken, and those that are under way get the time to end.</param>
@@ -99,6 +99,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         {
             // What the framework tells of each request is told already.
             logging.AddFilter("Microsoft", options.LogLevel > LogLevel.Warning ? options.LogLevel : LogLevel.Warning);
+            logging.AddFilter("Microsoft.Extensions.Hosting", LogLevel.None); // its failures end the tool, which says why
         }
 
         logging.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
@@ -140,18 +141,19 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
             switch (address)
             {
                 case ListenAddress.Tcp tcp:
-                    kestrel.Listen(tcp.EndPoint, listener => Configure(listener, address));
+                    kestrel.Listen(tcp.EndPoint, listener => Configure(listener, () => Url(listener.IPEndPoint!)));
                     break;
                 case ListenAddress.Unix unix:
-                    kestrel.Listen(unix.EndPoint, listener => Configure(listener, address));
+                    kestrel.Listen(unix.EndPoint, listener => Configure(listener, () => "unix:" + unix.Path));
                     break;
                 case ListenAddress.Abstract name:
-                    kestrel.Listen(name.EndPoint, listener => Configure(listener, address));
+                    kestrel.Listen(name.EndPoint, listener => Configure(listener, () => name.Name));
                     break;
                 case ListenAddress.Passed passed:
                     foreach (int descriptor in PassedSockets.Find(passed, environment.GetVariable, Environment.ProcessId))
                     {
-                        kestrel.ListenHandle((ulong)descriptor, listener => Configure(listener, address));
+                        string text = string.Create(CultureInfo.InvariantCulture, $"passed socket {descriptor}");
+                        kestrel.ListenHandle((ulong)descriptor, listener => Configure(listener, () => listener.IPEndPoint is { } tcp ? Url(tcp) : text));
                     }
 
                     break;
@@ -159,7 +161,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         }
     }
 
-    private void Configure(ListenOptions listener, ListenAddress address)
+    private void Configure(ListenOptions listener, Func<string> describe)
     {
         listener.Protocols = HttpProtocols.Http2;
         if (options.Certificate is { } certificate)
@@ -167,8 +169,10 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
             listener.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(certificate.Options) });
         }
 
-        _listeners.Add((address, listener));
+        _listeners.Add((listener, describe));
     }
+
+    private string Url(IPEndPoint endPoint) => $"{(options.Certificate is null ? "http" : "https")}://{endPoint}";
 
     private Socket BindSocket(EndPoint endPoint) =>
         options.Addresses.OfType<ListenAddress.Unix>().FirstOrDefault(address => ReferenceEquals(address.EndPoint, endPoint)) is { } unix
@@ -198,9 +202,17 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
             DaemonLog.TokensExposed(logger, tokens.Path);
         }
 
-        foreach ((ListenAddress address, ListenOptions listener) in _listeners)
+        if (options.PortFile is { } path)
         {
-            string text = Describe(address, listener);
+            // Who waits for the file finds all of it.
+            string unfinished = path + ".new";
+            File.WriteAllLines(unfinished, _listeners.Select(l => l.Listener.IPEndPoint).OfType<IPEndPoint>().Select(e => e.Port.ToString(CultureInfo.InvariantCulture)));
+            File.Move(unfinished, path, overwrite: true);
+        }
+
+        foreach ((ListenOptions listener, Func<string> describe) in _listeners)
+        {
+            string text = describe();
             if (listener.IPEndPoint is { } tcp && !IPAddress.IsLoopback(tcp.Address))
             {
                 if (options is { Tokens: null, ReadOnly: false })
@@ -215,23 +227,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
 
             DaemonLog.Listening(logger, text);
         }
-
-        if (options.PortFile is { } path)
-        {
-            // Who waits for the file finds all of it.
-            string unfinished = path + ".new";
-            File.WriteAllLines(unfinished, _listeners.Select(l => l.Listener.IPEndPoint).OfType<IPEndPoint>().Select(e => e.Port.ToString(CultureInfo.InvariantCulture)));
-            File.Move(unfinished, path, overwrite: true);
-        }
     }
-
-    private string Describe(ListenAddress address, ListenOptions listener) => address switch
-    {
-        ListenAddress.Unix unix => "unix:" + unix.Path,
-        ListenAddress.Abstract name => name.Name,
-        _ when listener.IPEndPoint is { } tcp => $"{(options.Certificate is null ? "http" : "https")}://{tcp}",
-        _ => string.Create(CultureInfo.InvariantCulture, $"passed socket {listener.FileHandle}"),
-    };
 
     private void Reload(ILogger logger)
     {
