@@ -9,7 +9,8 @@ internal sealed class GlobalOptions
 
     public Option<string?> Store { get; } = new("--store")
     {
-        Description = "The store: local:FOLDER, with parameters as in 'local:/srv/store?compression=zstd'. "
+        Description = "The store: local:FOLDER, with parameters as in 'local:/srv/store?compression=zstd', or that of a daemon, as in grpc+http://HOST:8000, "
+            + "grpc+https://HOST and grpc+unix:/run/tvix-store.sock. "
             + $"Default: ${StoreVariable}, or local:$XDG_DATA_HOME/tvix-store, where $XDG_DATA_HOME is ~/.local/share unless it is set.",
         HelpName = "ADDRESS",
         Recursive = true,

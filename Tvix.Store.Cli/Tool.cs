@@ -56,7 +56,7 @@ internal sealed class Tool(GlobalOptions global, ToolEnvironment environment)
                 ExistingFolder(address);
             }
 
-            return TvixStore.Open(address.ToString(), directory);
+            return TvixStore.Open(address.ToString(), directory, StoreSchemes.Resolver);
         }
         catch (FormatException e)
         {

@@ -6,7 +6,7 @@ namespace Tvix.Store.Cli.Tests;
 public sealed class CommandLineTests : ToolFixture
 {
     private static readonly string[] s_commands =
-        ["import", "nar", "narinfo", "ls", "cat", "tree", "export", "copy", "list", "info", "stats", "verify", "rebuild-index"];
+        ["import", "nar", "narinfo", "ls", "cat", "tree", "export", "copy", "list", "info", "stats", "verify", "rebuild-index", "daemon"];
 
     [Test]
     public async Task Help_NamesCommandsAndExitCodes()
