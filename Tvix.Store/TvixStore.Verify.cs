@@ -58,7 +58,7 @@ public sealed partial class TvixStore
                         break;
                     }
                 }
-                catch (Exception e) when (e is CastoreException or TvixStoreException)
+                catch (Exception e) when ((e is CastoreException or TvixStoreException) && !IsAway(e))
                 {
                     // The listing ends here; the damaged record itself was reported above.
                     broken = new StoreFinding($"The store paths cannot be listed any further: {e.Message}", null, null);
@@ -105,7 +105,7 @@ public sealed partial class TvixStore
                         known[child.Digest] = fault = $"the directory {child.Digest} is damaged or missing";
                     }
                 }
-                catch (CastoreException e)
+                catch (CastoreException e) when (!IsAway(e))
                 {
                     known[child.Digest] = fault = e.Message;
                 }
@@ -164,9 +164,12 @@ public sealed partial class TvixStore
                 return (ulong)stream.Position == file.Size ? null : $"the blob {file.Digest} has {stream.Position} bytes instead of {file.Size}";
             }
         }
-        catch (CastoreException e)
+        catch (CastoreException e) when (!IsAway(e))
         {
             return e.Message;
         }
     }
+
+    /// <summary>Whether a store does not answer, which says nothing of what it holds.</summary>
+    private static bool IsAway(Exception e) => e is StorageException { IsTransient: true };
 }
