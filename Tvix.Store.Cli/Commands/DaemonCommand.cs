@@ -1,6 +1,6 @@
 using System.CommandLine;
-using System.CommandLine.Parsing;
 using System.Globalization;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Tvix.Store.Access;
 using Tvix.Store.Cli.Daemon;
@@ -11,6 +11,7 @@ namespace Tvix.Store.Cli.Commands;
 internal sealed class DaemonCommand
 {
     private const string DefaultAddress = "[::]:8000";
+    private const string DefaultAddressWithoutIPv6 = "0.0.0.0:8000";
 
     private readonly Option<string[]> _listen = new("--listen", "-l", "--listen-address")
     {
@@ -137,9 +138,10 @@ internal sealed class DaemonCommand
                 throw ToolException.BadCommandLine("--public-read goes with --tokens; without tokens, everybody may read and write.");
             }
 
+            string[] addresses = arguments.GetValue(_listen) is { Length: > 0 } given ? given : [Socket.OSSupportsIPv6 ? DefaultAddress : DefaultAddressWithoutIPv6];
             return new DaemonOptions
             {
-                Addresses = [.. (arguments.GetValue(_listen) is { Length: > 0 } listen ? listen : [DefaultAddress]).Select(ListenAddress.Parse)],
+                Addresses = [.. addresses.Select(ListenAddress.Parse)],
                 SocketMode = ReadMode(arguments),
                 ReplaceSockets = arguments.GetValue(_unixUnlink),
                 PortFile = arguments.GetValue(_portFile),

@@ -8,6 +8,8 @@ namespace Tvix.Store.Cli.Daemon;
 /// <summary>Tells systemd, or whoever else listens at <c>$NOTIFY_SOCKET</c>, how the daemon does. Source: sd_notify(3).</summary>
 internal sealed class ServiceManager : IAsyncDisposable
 {
+    private const int MaxPathLength = 107;
+
     private readonly Socket? _socket;
     private readonly UnixDomainSocketEndPoint? _address;
     private readonly TimeSpan? _watchdog;
@@ -18,7 +20,7 @@ internal sealed class ServiceManager : IAsyncDisposable
     /// <param name="processId">The number of this process.</param>
     public ServiceManager(Func<string, string?> getVariable, int processId)
     {
-        if (getVariable("NOTIFY_SOCKET") is not { Length: > 1 } path || path[0] is not ('/' or '@'))
+        if (getVariable("NOTIFY_SOCKET") is not { Length: > 1 } path || path[0] is not ('/' or '@') || Encoding.UTF8.GetByteCount(path) > MaxPathLength)
         {
             return;
         }

@@ -32,6 +32,21 @@ public sealed class LifeTests : DaemonFixture
     }
 
     [Test]
+    public async Task Signal_WhoWatchesHealth_HearsOfIt()
+    {
+        await using DaemonProcess daemon = await StartOnTcpAsync();
+        using GrpcChannel channel = await daemon.ConnectAsync();
+        await using IAsyncEnumerator<byte[]> health = channel.ServerStreamingAsync(StoreCalls.Watch, []).GetAsyncEnumerator();
+        Assert.That(await health.MoveNextAsync(), Is.True);
+        Assert.That(health.Current, Is.EqualTo((byte[])[8, 1]), "SERVING");
+        daemon.Signal(DaemonProcess.Terminate);
+        Assert.That(await health.MoveNextAsync(), Is.True);
+        Assert.That(health.Current, Is.EqualTo((byte[])[8, 2]), "NOT_SERVING");
+        Assert.That(await health.MoveNextAsync(), Is.False);
+        Assert.That(await daemon.WaitForExitAsync(), Is.Zero, daemon.Log);
+    }
+
+    [Test]
     public async Task Signal_UploadThatDoesNotEnd_IsCut()
     {
         await using DaemonProcess daemon = await StartOnTcpAsync("--drain-timeout", "0.1");

@@ -13,6 +13,8 @@ internal static class StoreCalls
 
     public static GrpcMethod<byte[], byte[]> Check { get; } = new("grpc.health.v1.Health", "Check", Bytes.Instance, Bytes.Instance);
 
+    public static GrpcMethod<byte[], byte[]> Watch { get; } = new("grpc.health.v1.Health", "Watch", Bytes.Instance, Bytes.Instance) { IsServerStreaming = true };
+
     /// <summary>Stores a blob of some bytes.</summary>
     /// <returns>Its digest.</returns>
     public static async Task<byte[]> PutAsync(GrpcChannel channel, byte[] contents)
