@@ -124,7 +124,7 @@ public sealed class GrpcStoreAddress
             throw new FormatException($"'{address}': a Unix socket has no host; write 'grpc+unix:///run/tvix-store.sock'.");
         }
 
-        if (path.Length < 2 || path[0] != '/')
+        if (path.Length < 2 || path[0] != '/' || path.Contains('\0'))
         {
             throw new FormatException($"'{address}' needs the absolute path of a socket, as in 'grpc+unix:///run/tvix-store.sock'.");
         }
