@@ -113,6 +113,10 @@ public sealed class CachingBlobService : IBlobService
     }
 
     /// <inheritdoc/>
+    /// <remarks>None when writes go to both services, since one may have what the other lacks.</remarks>
+    public IBlobService? AskedBeforeWriting => _writes == CacheWrites.Both ? null : Written.AskedBeforeWriting;
+
+    /// <inheritdoc/>
     public async ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)
     {
         B3Digest digest = await Written.PutAsync(content, cancellationToken).ConfigureAwait(false);

@@ -48,7 +48,7 @@ public sealed class CombinedBlobService(IBlobService near, IBlobService far) : I
         ?? await _far.GetChunksAsync(digest, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
-    public bool AsksBeforeWriting => _near.AsksBeforeWriting;
+    public IBlobService? AskedBeforeWriting => _near.AskedBeforeWriting;
 
     /// <inheritdoc/>
     public ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default) =>

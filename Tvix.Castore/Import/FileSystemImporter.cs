@@ -14,7 +14,7 @@ namespace Tvix.Castore.Import;
 /// never followed, not even at the root. Names and targets are taken as bytes.</para>
 /// <para>The walk with its reading, the storing, and whatever a sink does run at the same time, each in the order of a NAR; between them are buffers of a fixed size.
 /// Every file is opened and read once; those of more than 256 KiB twice when the blob service would rather be asked before it is written to
-/// (<see cref="IBlobService.AsksBeforeWriting"/>), and then sent only if they are not there. An instance can be used by several threads.</para>
+/// (<see cref="IBlobService.AskedBeforeWriting"/>), and then sent only if they are not there. An instance can be used by several threads.</para>
 /// </remarks>
 /// <param name="blobs">Where contents go.</param>
 /// <param name="directories">Where directories go.</param>
@@ -40,7 +40,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         LibC.ThrowIfNotLinux();
         cancellationToken.ThrowIfCancellationRequested();
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Pipeline pipeline = new(_options, hasStore: true, sink is not null, blobs.AsksBeforeWriting, stop);
+        Pipeline pipeline = new(_options, hasStore: true, sink is not null, blobs.AskedBeforeWriting is not null, stop);
         TreeAssembler assembler = new(blobs, directories, _options.SizeRule, progress);
         await using (assembler.ConfigureAwait(false))
         {

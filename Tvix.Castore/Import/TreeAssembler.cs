@@ -54,7 +54,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
         {
             switch (item.Kind)
             {
-                case TreeItemKind.BeginFile when item.Digest is { } digest && await _blobs.HasAsync(digest, cancellationToken).ConfigureAwait(false):
+                case TreeItemKind.BeginFile when item.Digest is { } digest && await HasAsync(digest, cancellationToken).ConfigureAwait(false):
                     _stored = (item, new Blake3Hasher());
                     break;
                 case TreeItemKind.BeginFile:
@@ -89,6 +89,9 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private static B3Digest CheckStored(in TreeItem file, B3Digest actual) => actual == file.Digest
         ? actual
         : throw new ImportException(ImportError.FileChanged, file.Name.IsDefault ? "."u8.ToArray() : file.Name.Memory, "the file changed while it was being read");
+
+    private ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken) =>
+        _blobs.AskedBeforeWriting?.HasAsync(digest, cancellationToken) ?? new ValueTask<bool>(false);
 
     private async ValueTask AssembleNextAsync(CancellationToken cancellationToken)
     {

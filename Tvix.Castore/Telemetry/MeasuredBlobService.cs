@@ -35,6 +35,8 @@ internal sealed class MeasuredBlobService(IBlobService inner, string name) : Mea
                 cancellationToken)
             : inner.GetChunksAsync(digest, cancellationToken);
 
+    public IBlobService? AskedBeforeWriting => inner.AskedBeforeWriting;
+
     public ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default) =>
         ServiceMeter.IsEnabled || Instruments.BytesWritten.Enabled
             ? PutMeasuredAsync(content, cancellationToken)

@@ -11,8 +11,8 @@ namespace Tvix.Store.Grpc.Client;
 /// <content>Writing.</content>
 public sealed partial class GrpcBlobService
 {
-    /// <summary>Always: to ask takes one small message.</summary>
-    public bool AsksBeforeWriting => true;
+    /// <summary>This: to ask takes one small message.</summary>
+    public IBlobService AskedBeforeWriting => this;
 
     /// <inheritdoc/>
     /// <remarks>

@@ -18,7 +18,7 @@ namespace Tvix.Store.Grpc.Client;
 /// </code>
 /// Safe for concurrent use. Disposing it ends all calls.
 /// </remarks>
-public sealed class GrpcStore : IAsyncDisposable
+public sealed class GrpcStore : IAsyncDisposable, IDisposable
 {
     private static readonly TimeSpan _connectTimeout = TimeSpan.FromSeconds(30);
 
@@ -131,9 +131,12 @@ public sealed class GrpcStore : IAsyncDisposable
     /// <summary>Ends all calls and closes the connections.</summary>
     public ValueTask DisposeAsync()
     {
-        Channel.Dispose();
+        Dispose();
         return ValueTask.CompletedTask;
     }
+
+    /// <summary>Ends all calls and closes the connections.</summary>
+    public void Dispose() => Channel.Dispose();
 
     internal static GrpcClientOptions OptionsFor(GrpcStoreAddress address) => new() { Package = address.Package, Timeout = address.Timeout };
 

@@ -12,7 +12,7 @@ public static class GrpcStoreAddressResolverExtensions
         ArgumentNullException.ThrowIfNull(resolver);
         foreach (string scheme in GrpcStoreAddress.Schemes)
         {
-            resolver = resolver.With(scheme, Open);
+            resolver = resolver.With(scheme, static (address, _) => Open(address), static (address, _) => GrpcStoreAddress.FromAddress(address));
         }
 
         return resolver;

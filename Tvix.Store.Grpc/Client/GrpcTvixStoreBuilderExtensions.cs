@@ -2,6 +2,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
+using Tvix.Store.Composition;
 using Tvix.Store.Grpc.Client;
 using Tvix.Store.Grpc.Protocol;
 using Tvix.Store.Nar;
@@ -15,6 +16,23 @@ namespace Microsoft.Extensions.DependencyInjection;
 /// </remarks>
 public static class GrpcTvixStoreBuilderExtensions
 {
+    /// <summary>
+    /// Makes servers known to the builder: the addresses of <see cref="GrpcStoreAddress"/>, and for the configuration the type <c>grpc</c> of services and stores, with such an
+    /// address as <c>Url</c>. Called before addresses or configuration are added.
+    /// </summary>
+    public static TvixStoreBuilder UseGrpc(this TvixStoreBuilder builder)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder
+            .UseAddressResolver(builder.GetAddressResolver().WithGrpc())
+            .AddServiceType<IBlobService>("grpc", static (builder, section) => builder.AddGrpcBlobService(section.Name, options => options.Address = section.Get("Url")))
+            .AddServiceType<IDirectoryService>(
+                "grpc", static (builder, section) => builder.AddGrpcDirectoryService(section.Name, options => options.Address = section.Get("Url")))
+            .AddServiceType<IPathInfoService>(
+                "grpc", static (builder, section) => builder.AddGrpcPathInfoService(section.Name, options => options.Address = section.Get("Url")))
+            .AddServiceType<Tvix.Store.TvixStore>("grpc", static (builder, section) => builder.AddGrpcStore(section.Get("Url"), section.Name));
+    }
+
     /// <summary>Adds the blobs of a server.</summary>
     /// <param name="builder">The builder.</param>
     /// <param name="name">The name.</param>

@@ -1,3 +1,4 @@
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using NUnit.Framework;
 using Tvix.Castore.Blobs;
@@ -26,6 +27,36 @@ public sealed class GrpcTvixStoreBuilderTests
         Assert.That(await remote.Backend.Directories.GetAsync(SampleTrees.Keep.Digest), Is.EqualTo(SampleTrees.Keep));
         Assert.That(provider.GetRequiredService<Nar.INarCalculationService>(), Is.InstanceOf<GrpcPathInfoService>());
     }
+
+    [TestCase("Stores:root", "Type=grpc", "Url")]
+    [TestCase("Stores:root", "", "Address")]
+    [TestCase("BlobServices:root DirectoryServices:root PathInfoServices:root", "Type=grpc", "Url")]
+    public async Task UseGrpc_Configuration_NamesServers(string sections, string type, string key)
+    {
+        await using RemoteStore remote = await RemoteStore.StartAsync();
+        Dictionary<string, string?> values = [];
+        foreach (string section in sections.Split(' '))
+        {
+            values[$"{section}:{key}"] = RemoteStore.AddressOf(remote.Server, false);
+            if (type.Length > 0)
+            {
+                values[$"{section}:Type"] = "grpc";
+            }
+        }
+
+        ServiceCollection services = new();
+        services.AddTvixStore(new ConfigurationBuilder().AddInMemoryCollection(values).Build(), builder => builder.UseGrpc());
+        await using ServiceProvider provider = services.BuildServiceProvider();
+        TvixStore store = provider.GetRequiredService<TvixStore>();
+        await store.Directories.PutAsync(SampleTrees.Keep);
+        Assert.That(await remote.Backend.Directories.GetAsync(SampleTrees.Keep.Digest), Is.EqualTo(SampleTrees.Keep));
+        Assert.That(await store.PathInfos.GetAsync(Tvix.Testing.PathInfos.SamplePathInfos.Full.StorePath.Digest), Is.Null);
+        Assert.That(store.Blobs.AskedBeforeWriting, Is.InstanceOf<GrpcBlobService>(), "also when it is measured");
+    }
+
+    [Test]
+    public void UseGrpc_BadAddress_ThrowsAtOnce() => Assert.That(
+        () => new ServiceCollection().AddTvixStore(builder => builder.UseGrpc().AddStore("grpc+http://localhost/path")), Throws.InstanceOf<FormatException>());
 
     [Test]
     public async Task Add_SameAddress_SharesOneChannelAndMakesItLate()
