@@ -48,15 +48,8 @@ public sealed class CachingBlobService : IBlobService
     private IBlobService Written => _writes == CacheWrites.Near ? _near : _far;
 
     /// <inheritdoc/>
-    public bool AsksBeforeWriting => Written.AsksBeforeWriting;
-
-    /// <inheritdoc/>
-    /// <remarks>
-    /// Where writes go to the far service, that one alone is asked: who writes only what is not there must not be told of a blob that is near, but not where it would be
-    /// written.
-    /// </remarks>
     public async ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
-        (_writes == CacheWrites.Near && await _near.HasAsync(digest, cancellationToken).ConfigureAwait(false))
+        await _near.HasAsync(digest, cancellationToken).ConfigureAwait(false)
         || await _far.HasAsync(digest, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
@@ -113,8 +106,11 @@ public sealed class CachingBlobService : IBlobService
     }
 
     /// <inheritdoc/>
-    /// <remarks>None when writes go to both services, since one may have what the other lacks.</remarks>
-    public IBlobService? AskedBeforeWriting => _writes == CacheWrites.Both ? null : Written.AskedBeforeWriting;
+    /// <remarks>
+    /// That of the service that is written to, of the far one when it is both: a blob that only the near service has must still be written, and one that only the far service has
+    /// comes near when it is read.
+    /// </remarks>
+    public IBlobService? AskedBeforeWriting => Written.AskedBeforeWriting;
 
     /// <inheritdoc/>
     public async ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)

@@ -23,6 +23,8 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private readonly Stack<Level> _levels = new();
     private readonly List<BlobWriter> _unfinished = []; // writers that are not disposed yet
     private BlobWriter? _writer;
+    private readonly Dictionary<B3Digest, Task<B3Digest>> _sent = []; // the large files whose digest was known
+    private B3Digest? _writtenDigest;
     private (TreeItem Item, Blake3Hasher Hasher)? _stored; // the large file that the service has, while its parts go by
     private TreeItem _large; // the large file whose end is awaited
     private DirectoryPutter? _putter;
@@ -58,6 +60,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
                     _stored = (item, new Blake3Hasher());
                     break;
                 case TreeItemKind.BeginFile:
+                    _writtenDigest = item.Digest;
                     _writer = await _blobs.OpenWriteAsync(cancellationToken).ConfigureAwait(false);
                     _unfinished.Add(_writer);
                     break;
@@ -68,11 +71,18 @@ internal sealed class TreeAssembler : IAsyncDisposable
                     await _writer!.WriteAsync(batch.ContentOf(item), cancellationToken).ConfigureAwait(false);
                     break;
                 case TreeItemKind.EndFile when _stored is { } stored:
-                    largeFiles.Add(Task.FromResult(CheckStored(stored.Item, stored.Hasher.GetCurrentDigest())));
+                    B3Digest known = CheckStored(stored.Item, stored.Hasher.GetCurrentDigest());
+                    largeFiles.Add(_sent.GetValueOrDefault(known) ?? Task.FromResult(known));
                     _stored = null;
                     break;
                 case TreeItemKind.EndFile:
-                    largeFiles.Add(CompleteAsync(_writer!, cancellationToken));
+                    Task<B3Digest> completion = CompleteAsync(_writer!, cancellationToken);
+                    largeFiles.Add(completion);
+                    if (_writtenDigest is { } written)
+                    {
+                        _sent[written] = completion;
+                    }
+
                     _unfinished.Remove(_writer!);
                     _writer = null;
                     break;
@@ -91,7 +101,8 @@ internal sealed class TreeAssembler : IAsyncDisposable
         : throw new ImportException(ImportError.FileChanged, file.Name.IsDefault ? "."u8.ToArray() : file.Name.Memory, "the file changed while it was being read");
 
     private ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken) =>
-        _blobs.AskedBeforeWriting?.HasAsync(digest, cancellationToken) ?? new ValueTask<bool>(false);
+        _sent.ContainsKey(digest) ? new ValueTask<bool>(true) // or will have it soon
+        : _blobs.AskedBeforeWriting?.HasAsync(digest, cancellationToken) ?? new ValueTask<bool>(false);
 
     private async ValueTask AssembleNextAsync(CancellationToken cancellationToken)
     {

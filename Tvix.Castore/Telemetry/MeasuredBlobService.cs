@@ -6,8 +6,6 @@ namespace Tvix.Castore.Telemetry;
 /// <summary>Tells listeners what a named blob service does; see <see cref="CastoreTelemetry"/>.</summary>
 internal sealed class MeasuredBlobService(IBlobService inner, string name) : MeasuredService(inner, "blob", name), IBlobService
 {
-    public bool AsksBeforeWriting => inner.AsksBeforeWriting;
-
     public ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
         ServiceMeter.IsEnabled
             ? Meter.MeasureAsync(
