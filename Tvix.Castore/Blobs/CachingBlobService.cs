@@ -11,13 +11,14 @@ namespace Tvix.Castore.Blobs;
 /// <para>A blob is copied as a whole before the first byte of it is handed out, and is then read from the near service. So every reader
 /// gets a seekable stream over verified bytes, nothing is fetched twice, and the near service never has half a blob or a wrong one: what
 /// arrives is hashed, and the near copy is completed only if the digest is right. The price is that the first byte of a large blob has to
-/// wait for the last; who wants single ranges of large blobs that are far away, and does not want to keep them, takes a <see
-/// cref="CombinedBlobService"/>.</para>
+/// wait for the last; who wants single ranges of large blobs that are far away, and does not want to keep them, takes a
+/// <see cref="CombinedBlobService"/>.</para>
 /// <para>Where the far service keeps a blob in chunks, it is fetched by these, and chunks that the near service has are taken from there.
 /// Memory is bounded by four chunks and a buffer, or by the limit of a <see cref="ReadAsync"/> of up to a mebibyte. Readers who miss the
 /// same blob at the same time share one fetch, which is cancelled when none of them waits any more. Neither failure nor absence is
 /// remembered.</para>
-/// <para>Only absence leads from near to far: a service that fails is not passed over. Asking for existence or for chunks fetches no contents.</para>
+/// <para>Only absence leads from near to far: a service that fails is not passed over. Asking for existence or for chunks fetches no
+/// contents.</para>
 /// </remarks>
 public sealed class CachingBlobService : IBlobService
 {
@@ -107,8 +108,8 @@ public sealed class CachingBlobService : IBlobService
 
     /// <inheritdoc/>
     /// <remarks>
-    /// That of the service that is written to, of the far one when it is both: a blob that only the near service has must still be written, and one that only the far service has
-    /// comes near when it is read.
+    /// That of the service that is written to, of the far one when it is both: a blob that only the near service has must still be written,
+    /// and one that only the far service has comes near when it is read.
     /// </remarks>
     public IBlobService? AskedBeforeWriting => Written.AskedBeforeWriting;
 

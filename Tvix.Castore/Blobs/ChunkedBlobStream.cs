@@ -77,8 +77,8 @@ public sealed class ChunkedBlobStream : Stream
     internal static ChunkedBlobStream OverVerified(IBlobService source, IReadOnlyList<BlobChunk> chunks) => new(source, chunks, true);
 
     /// <summary>
-    /// As <see cref="OverVerified"/>, for a source that is far away and not trusted with the list: reads ahead within what all streams of the source share, and checks the
-    /// digest of the whole as well if it is read from the start, before the last chunk is handed out.
+    /// As <see cref="OverVerified"/>, for a source that is far away and not trusted with the list: reads ahead within what all streams of
+    /// the source share, and checks the digest of the whole as well if it is read from the start, before the last chunk is handed out.
     /// </summary>
     internal static ChunkedBlobStream OverRemote(IBlobService source, B3Digest digest, IReadOnlyList<BlobChunk> chunks, int maxChunkBytes, ChunkReadAhead ahead) =>
         new(source, chunks, true, maxChunkBytes, digest, ahead);
@@ -297,7 +297,8 @@ public sealed class ChunkedBlobStream : Stream
         }
     }
 
-    /// <summary>Hashes the chunk as the next part of the whole, if it is that, and throws when the whole is not what it should be.</summary>
+    /// <summary>Hashes the chunk as the next part of the whole, if it is that, and throws when the whole is not what it should
+    /// be.</summary>
     private void CheckWhole(int index, BlobContent content)
     {
         if (_wholeHasher is null)

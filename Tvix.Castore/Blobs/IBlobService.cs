@@ -37,11 +37,12 @@ public interface IBlobService
         await HasAsync(digest, cancellationToken).ConfigureAwait(false) ? [] : null;
 
     /// <summary>
-    /// The service whose <see cref="HasAsync"/> a caller should ask who can find out the digest of a blob before writing it, to write only what that does not have: so it is when writing
-    /// is much dearer than asking, because the bytes go over a network. <see langword="null"/> when it does not pay. <see cref="PutAsync"/> and <see cref="PutManyAsync"/> of
-    /// such a service ask themselves.
+    /// The service whose <see cref="HasAsync"/> a caller should ask who can find out the digest of a blob before writing it, to write only
+    /// what that does not have: so it is when writing is much dearer than asking, because the bytes go over a network.
+    /// <see langword="null"/> when it does not pay. <see cref="PutAsync"/> and <see cref="PutManyAsync"/> of such a service ask themselves.
     /// </summary>
-    /// <remarks>A service in front of others gives that of the one it writes to, which need not be what it asks in its own <see cref="HasAsync"/>.</remarks>
+    /// <remarks>A service in front of others gives that of the one it writes to, which need not be what it asks in its own
+    /// <see cref="HasAsync"/>.</remarks>
     IBlobService? AskedBeforeWriting => null;
 
     /// <summary>Stores a blob whose bytes are at hand.</summary>

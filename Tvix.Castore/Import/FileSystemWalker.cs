@@ -264,7 +264,8 @@ internal sealed class FileSystemWalker(
 
     private void ReadInParts(int file, PathComponent component, in LibC.FileStatus status)
     {
-        Add(new TreeItem(TreeItemKind.BeginFile, component, Size: status.Length, Executable: status.IsExecutable, Digest: hashFirst ? Hash(file, in status) : null));
+        B3Digest? digest = hashFirst ? Hash(file, in status) : null;
+        Add(new TreeItem(TreeItemKind.BeginFile, component, Size: status.Length, Executable: status.IsExecutable, Digest: digest));
         ulong read = 0;
         while (read < status.Length)
         {

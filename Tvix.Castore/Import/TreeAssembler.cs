@@ -98,7 +98,8 @@ internal sealed class TreeAssembler : IAsyncDisposable
     /// <summary>What was read the second time, and maybe shown to a sink, must be what was asked for.</summary>
     private static B3Digest CheckStored(in TreeItem file, B3Digest actual) => actual == file.Digest
         ? actual
-        : throw new ImportException(ImportError.FileChanged, file.Name.IsDefault ? "."u8.ToArray() : file.Name.Memory, "the file changed while it was being read");
+        : throw new ImportException(
+            ImportError.FileChanged, file.Name.IsDefault ? "."u8.ToArray() : file.Name.Memory, "the file changed while it was being read");
 
     private ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken) =>
         _sent.ContainsKey(digest) ? new ValueTask<bool>(true) // or will have it soon

@@ -5,13 +5,15 @@ using Tvix.Castore.Model;
 
 namespace Tvix.Store.Grpc.Client;
 
-/// <summary>The rules for the directories of a closure that a server sends, of which a digest and two sizes each are kept. Spec: castore §2.8.</summary>
+/// <summary>The rules for the directories of a closure that a server sends, of which a digest and two sizes each are kept. Spec: castore
+/// §2.8.</summary>
 internal sealed class DownloadOrder(B3Digest root)
 {
     private readonly Dictionary<B3Digest, State> _directories = new() { [root] = new State { IsExpected = true } };
     private int _missing = 1;
 
-    /// <summary>Before a directory has come, the sizes that were recorded for it; afterwards the two that it may be recorded with.</summary>
+    /// <summary>Before a directory has come, the sizes that were recorded for it; afterwards the two that it may be recorded
+    /// with.</summary>
     private struct State
     {
         public ulong? Size;

@@ -16,8 +16,8 @@ public sealed partial class GrpcBlobService
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Up to <see cref="GrpcBlobServiceOptions.WriteBuffer"/> bytes stay in memory until the blob is complete, and are sent only if the server does not have them. A
-    /// longer blob is sent while it is written.
+    /// Up to <see cref="GrpcBlobServiceOptions.WriteBuffer"/> bytes stay in memory until the blob is complete, and are sent only if the
+    /// server does not have them. A longer blob is sent while it is written.
     /// </remarks>
     public ValueTask<BlobWriter> OpenWriteAsync(CancellationToken cancellationToken = default)
     {

@@ -14,10 +14,11 @@ namespace Tvix.Store.Grpc.Client;
 
 /// <summary>The blobs of a server: the client of its <c>BlobService</c>. Spec: castore §2.7.</summary>
 /// <remarks>
-/// <para>The server is not trusted: what it sends is held to its digest. Chunks are checked before any of their bytes is handed out; a blob that comes in one piece is
-/// checked as a whole, before if it is held in memory (<see cref="GrpcBlobServiceOptions.MaxBufferedBlob"/>), else by the read that reaches its end.</para>
-/// <para>What the server has is not sent again: the server is asked first where the digest is known before the bytes are sent. An upload that is abandoned is
-/// cancelled.</para>
+/// <para>The server is not trusted: what it sends is held to its digest. Chunks are checked before any of their bytes is handed out; a blob
+/// that comes in one piece is checked as a whole, before if it is held in memory (<see cref="GrpcBlobServiceOptions.MaxBufferedBlob"/>),
+/// else by the read that reaches its end.</para>
+/// <para>What the server has is not sent again: the server is asked first where the digest is known before the bytes are sent. An upload
+/// that is abandoned is cancelled.</para>
 /// <para>Safe for concurrent use. It owns nothing; the invoker stays the caller's.</para>
 /// </remarks>
 public sealed partial class GrpcBlobService : IBlobService
@@ -60,9 +61,9 @@ public sealed partial class GrpcBlobService : IBlobService
 
     /// <inheritdoc/>
     /// <remarks>
-    /// <para>A blob that the server keeps in several chunks is read chunk by chunk, ahead of a reader who goes straight on; such a reader also gets the digest of the
-    /// whole checked. A blob in one piece that is too long for memory is streamed: a seek back reads it again from its start and skips, and when the server does not say
-    /// how long it is, it is read through once when it is opened.</para>
+    /// <para>A blob that the server keeps in several chunks is read chunk by chunk, ahead of a reader who goes straight on; such a reader
+    /// also gets the digest of the whole checked. A blob in one piece that is too long for memory is streamed: a seek back reads it again
+    /// from its start and skips, and when the server does not say how long it is, it is read through once when it is opened.</para>
     /// </remarks>
     public async ValueTask<Stream?> OpenReadAsync(B3Digest digest, CancellationToken cancellationToken = default)
     {
@@ -76,7 +77,8 @@ public sealed partial class GrpcBlobService : IBlobService
                 return new GrpcBlobStream(_invoker, _methods, digest, (long)size, _stepLimit);
         }
 
-        (BlobContent? content, long length) = await ReadOrMeasureAsync(digest, _options.MaxBufferedBlob, measure: true, cancellationToken).ConfigureAwait(false);
+        (BlobContent? content, long length) =
+            await ReadOrMeasureAsync(digest, _options.MaxBufferedBlob, measure: true, cancellationToken).ConfigureAwait(false);
         return content is not null ? new BlobContentStream(content)
             : length >= 0 ? new GrpcBlobStream(_invoker, _methods, digest, length, _stepLimit)
             : null;
@@ -141,8 +143,10 @@ public sealed partial class GrpcBlobService : IBlobService
     /// <param name="maxBytes">How long it may be.</param>
     /// <param name="measure">Whether a longer one is read to its end nevertheless, to find out its length.</param>
     /// <param name="cancellationToken">Ends the call.</param>
-    /// <returns>The contents, verified; or else a length beyond the limit, exact if it was measured; or else -1 when the blob is not there.</returns>
-    private async ValueTask<(BlobContent? Content, long Length)> ReadOrMeasureAsync(B3Digest digest, int maxBytes, bool measure, CancellationToken cancellationToken)
+    /// <returns>The contents, verified; or else a length beyond the limit, exact if it was measured; or else -1 when the blob is not
+    /// there.</returns>
+    private async ValueTask<(BlobContent? Content, long Length)> ReadOrMeasureAsync(
+        B3Digest digest, int maxBytes, bool measure, CancellationToken cancellationToken)
     {
         const int FirstBuffer = 1 << 20;
 

@@ -4,8 +4,8 @@ namespace Tvix.Store.Grpc.Client;
 public sealed class GrpcBlobServiceOptions : GrpcClientOptions
 {
     /// <summary>
-    /// How many bytes of chunks all readers together may have fetched ahead, and how many bytes of blobs may be on their way to the server. Beyond that each reader has
-    /// the chunk that it is reading.
+    /// How many bytes of chunks all readers together may have fetched ahead, and how many bytes of blobs may be on their way to the server.
+    /// Beyond that each reader has the chunk that it is reading.
     /// </summary>
     /// <value>16 MiB, unless set.</value>
     public long BufferBytes { get; set; } = 16 << 20;
@@ -14,7 +14,8 @@ public sealed class GrpcBlobServiceOptions : GrpcClientOptions
     /// <value>16, unless set.</value>
     public int MaxParallelCalls { get; set; } = 16;
 
-    /// <summary>The longest blob without chunks that a stream holds in memory, in bytes; a longer one is streamed. From 0 to 1 GiB.</summary>
+    /// <summary>The longest blob without chunks that a stream holds in memory, in bytes; a longer one is streamed. From 0 to 1
+    /// GiB.</summary>
     /// <value>4 MiB, unless set.</value>
     public int MaxBufferedBlob { get; set; } = 4 << 20;
 

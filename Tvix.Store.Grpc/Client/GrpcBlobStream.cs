@@ -10,8 +10,8 @@ namespace Tvix.Store.Grpc.Client;
 
 /// <summary>A long blob of which only the whole has a digest, as the server sends it.</summary>
 /// <remarks>
-/// Every call starts at the beginning, and what is skipped is hashed like the rest; so each read that reaches the end throws when the digest is wrong, also after
-/// seeks. To go back is to start again.
+/// Every call starts at the beginning, and what is skipped is hashed like the rest; so each read that reaches the end throws when the
+/// digest is wrong, also after seeks. To go back is to start again.
 /// </remarks>
 internal sealed class GrpcBlobStream(IGrpcInvoker invoker, StoreMethods methods, B3Digest digest, long length, StepLimit limit) : Stream
 {

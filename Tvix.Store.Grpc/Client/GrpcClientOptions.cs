@@ -8,8 +8,8 @@ public class GrpcClientOptions
     public GrpcPackage Package { get; set; } = GrpcPackage.Tvix;
 
     /// <summary>
-    /// How long the server may take for a call; <see langword="null"/> for as long as it likes. Of an upload, and of a large blob that is read as a stream, it is each
-    /// step that may take so long: to take the next message, or to send it.
+    /// How long the server may take for a call; <see langword="null"/> for as long as it likes. Of an upload, and of a large blob that is
+    /// read as a stream, it is each step that may take so long: to take the next message, or to send it.
     /// </summary>
     /// <value><see langword="null"/>, unless set.</value>
     public TimeSpan? Timeout { get; set; }

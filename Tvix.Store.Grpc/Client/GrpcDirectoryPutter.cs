@@ -7,7 +7,8 @@ using Tvix.Store.Grpc.Wire;
 
 namespace Tvix.Store.Grpc.Client;
 
-/// <summary>Sends directories as they are put. What breaks a rule is not sent, and the server then never hears the end of the upload.</summary>
+/// <summary>Sends directories as they are put. What breaks a rule is not sent, and the server then never hears the end of the
+/// upload.</summary>
 internal sealed class GrpcDirectoryPutter(Func<GrpcUpload<PutDirectoryResponse>> start) : DirectoryPutter
 {
     private const string Doing = "Writing directories";

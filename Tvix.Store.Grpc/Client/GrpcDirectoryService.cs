@@ -12,8 +12,8 @@ namespace Tvix.Store.Grpc.Client;
 
 /// <summary>The directories of a server: the client of its <c>DirectoryService</c>. Spec: castore §2.8.</summary>
 /// <remarks>
-/// <para>The server is not trusted: every directory is held to its digest and to the rules of the format, and closures to their order, the recorded sizes and
-/// completeness.</para>
+/// <para>The server is not trusted: every directory is held to its digest and to the rules of the format, and closures to their order, the
+/// recorded sizes and completeness.</para>
 /// <para>Safe for concurrent use. It owns nothing; the invoker stays the caller's.</para>
 /// </remarks>
 public sealed class GrpcDirectoryService : IDirectoryService
@@ -86,10 +86,11 @@ public sealed class GrpcDirectoryService : IDirectoryService
 
     /// <inheritdoc/>
     /// <remarks>One call. Memory grows with the number of distinct directories: a digest and two sizes for each.</remarks>
-    /// <exception cref="StorageException">
-    /// A directory that is referred to is missing, or the server sends one that was not referred to before, or twice.
+    /// <exception cref="StorageException"> A directory that is referred to is missing, or the server sends one that was not referred to
+    /// before, or twice.
     /// </exception>
-    /// <exception cref="InvalidDirectoryException">The server sends something that is no valid directory, or has another size than was recorded for it.</exception>
+    /// <exception cref="InvalidDirectoryException">The server sends something that is no valid directory, or has another size than was
+    /// recorded for it.</exception>
     public async IAsyncEnumerable<CastoreDirectory> GetClosureAsync(B3Digest root, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
@@ -110,8 +111,8 @@ public sealed class GrpcDirectoryService : IDirectoryService
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Directories are sent as they are put, after the rules of an upload were checked; those put twice are sent once. Memory grows with the number of distinct
-    /// directories: a digest and two sizes for each.
+    /// Directories are sent as they are put, after the rules of an upload were checked; those put twice are sent once. Memory grows with
+    /// the number of distinct directories: a digest and two sizes for each.
     /// </remarks>
     public DirectoryPutter OpenPutter() => new GrpcDirectoryPutter(() => new GrpcUpload<PutDirectoryResponse>(_invoker, _methods.PutDirectory, _stepLimit));
 
@@ -119,8 +120,10 @@ public sealed class GrpcDirectoryService : IDirectoryService
     {
         GetDirectoryRequest request = new() { Digest = GrpcBlobService.DigestBytes(digest), Recursive = recursive };
         return new GrpcDownload(
-            _invoker.ServerStreamingAsync(_methods.GetDirectory, request, _call, cancellationToken), $"Reading the {(recursive ? "tree" : "directory")} {digest}");
+            _invoker.ServerStreamingAsync(_methods.GetDirectory, request, _call, cancellationToken),
+            $"Reading the {(recursive ? "tree" : "directory")} {digest}");
     }
 
-    private static CastoreDirectory Decode(ReadOnlySequence<byte> message) => CastoreDirectory.Decode(message.IsSingleSegment ? message.FirstSpan : message.ToArray());
+    private static CastoreDirectory Decode(ReadOnlySequence<byte> message) =>
+        CastoreDirectory.Decode(message.IsSingleSegment ? message.FirstSpan : message.ToArray());
 }

@@ -13,7 +13,8 @@ using PathInfo = Tvix.Store.PathInfos.PathInfo;
 
 namespace Tvix.Store.Grpc.Client;
 
-/// <summary>The path infos of a server, which also computes the size and hash of NARs: the client of its <c>PathInfoService</c>. Spec: store-services §1.6.5, §2.</summary>
+/// <summary>The path infos of a server, which also computes the size and hash of NARs: the client of its <c>PathInfoService</c>. Spec:
+/// store-services §1.6.5, §2.</summary>
 /// <remarks>Safe for concurrent use. It owns nothing; the invoker stays the caller's.</remarks>
 public sealed class GrpcPathInfoService : IPathInfoService, INarCalculationService
 {
@@ -54,7 +55,9 @@ public sealed class GrpcPathInfoService : IPathInfoService, INarCalculationServi
             throw StoreErrors.FromStatus(e, $"Asking for the path info of {digest}");
         }
 
-        return info.StorePath.Digest == digest ? info : throw new StorageException($"Asked for the path info of {digest}, the server sent that of {info.StorePath}.");
+        return info.StorePath.Digest == digest
+            ? info
+            : throw new StorageException($"Asked for the path info of {digest}, the server sent that of {info.StorePath}.");
     }
 
     /// <inheritdoc/>

@@ -30,7 +30,8 @@ public sealed class GrpcStore : IAsyncDisposable, IDisposable
     /// <summary>Makes the store at an address. Nothing is called yet, whatever the address says.</summary>
     /// <param name="address">The address.</param>
     /// <param name="configureChannel">Further settings of the channel.</param>
-    /// <param name="blobs">Settings for blobs; <see langword="null"/> for the defaults. Package and timeout are those of the address.</param>
+    /// <param name="blobs">Settings for blobs; <see langword="null"/> for the defaults. Package and timeout are those of the
+    /// address.</param>
     /// <exception cref="StorageException">A file that the address names cannot be read.</exception>
     public GrpcStore(GrpcStoreAddress address, Action<GrpcChannelOptions>? configureChannel = null, GrpcBlobServiceOptions? blobs = null)
     {
@@ -65,7 +66,8 @@ public sealed class GrpcStore : IAsyncDisposable, IDisposable
     /// <param name="cancellationToken">Ends the wait.</param>
     /// <returns>The store, which the caller disposes.</returns>
     /// <exception cref="FormatException"><paramref name="address"/> is no address of a server.</exception>
-    /// <exception cref="StorageException">The server should be there and is not, or a file that the address names cannot be read.</exception>
+    /// <exception cref="StorageException">The server should be there and is not, or a file that the address names cannot be
+    /// read.</exception>
     public static ValueTask<GrpcStore> OpenAsync(string address, CancellationToken cancellationToken = default) =>
         OpenAsync(GrpcStoreAddress.Parse(address), null, null, cancellationToken);
 
@@ -73,7 +75,8 @@ public sealed class GrpcStore : IAsyncDisposable, IDisposable
     /// <inheritdoc cref="OpenAsync(string, CancellationToken)" path="/returns|/exception"/>
     /// <param name="address">The address.</param>
     /// <param name="configureChannel">Further settings of the channel.</param>
-    /// <param name="blobs">Settings for blobs; <see langword="null"/> for the defaults. Package and timeout are those of the address.</param>
+    /// <param name="blobs">Settings for blobs; <see langword="null"/> for the defaults. Package and timeout are those of the
+    /// address.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
     public static async ValueTask<GrpcStore> OpenAsync(
         GrpcStoreAddress address,

@@ -17,12 +17,16 @@ namespace Tvix.Store.Grpc.Client;
 ///         | "grpc+unix:" [ "//" ] path [ parameters ]            the absolute path of a Unix socket, percent-encoded
 /// </code>
 /// <list type="table">
-/// <item><term><c>wait-connect=1</c></term><description>the server must be there when the store is opened; otherwise it is called when it is needed</description></item>
-/// <item><term><c>package=tvix</c> or <c>snix</c></term><description>under which names the services are called; tvix, unless given</description></item>
+/// <item><term><c>wait-connect=1</c></term><description>the server must be there when the store is opened; otherwise it is called when it
+/// is needed</description></item>
+/// <item><term><c>package=tvix</c> or <c>snix</c></term><description>under which names the services are called; tvix, unless
+/// given</description></item>
 /// <item><term><c>timeout=SECONDS</c></term><description>see <see cref="GrpcClientOptions.Timeout"/></description></item>
 /// <item><term><c>compress=1</c></term><description>messages to the server are compressed</description></item>
-/// <item><term><c>token-file=PATH</c></term><description>a file with the bearer token that calls carry, read for each call</description></item>
-/// <item><term><c>ca-file=PATH</c></term><description>a PEM file with the authorities to trust instead of the system's; with <c>grpc+https</c> only</description></item>
+/// <item><term><c>token-file=PATH</c></term><description>a file with the bearer token that calls carry, read for each
+/// call</description></item>
+/// <item><term><c>ca-file=PATH</c></term><description>a PEM file with the authorities to trust instead of the system's; with
+/// <c>grpc+https</c> only</description></item>
 /// </list>
 /// </remarks>
 public sealed class GrpcStoreAddress
@@ -153,7 +157,9 @@ public sealed class GrpcStoreAddress
             throw new FormatException($"'{address}': the address of a server has no path, not even '/'.");
         }
 
-        return Uri.TryCreate(scheme + ":" + rest, UriKind.Absolute, out Uri? uri) && uri is { Host.Length: > 0, UserInfo: "", Port: > 0 } ? uri : throw NoServer(address);
+        return Uri.TryCreate(scheme + ":" + rest, UriKind.Absolute, out Uri? uri) && uri is { Host.Length: > 0, UserInfo: "", Port: > 0 }
+            ? uri
+            : throw NoServer(address);
     }
 
     private static FormatException NoServer(StoreAddress address) => new($"'{address}' needs a server, as in '{address.Scheme}://localhost:8000'.");
@@ -168,7 +174,8 @@ public sealed class GrpcStoreAddress
             case "package" when value is "tvix" or "snix":
                 Package = value == "tvix" ? GrpcPackage.Tvix : GrpcPackage.Snix;
                 break;
-            case "timeout" when double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds) && seconds is > 0 and <= 2_000_000:
+            case "timeout" when double.TryParse(value, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double seconds)
+                && seconds is > 0 and <= 2_000_000:
                 Timeout = TimeSpan.FromSeconds(seconds);
                 break;
             case "compress" when value is "0" or "1":
@@ -182,8 +189,8 @@ public sealed class GrpcStoreAddress
                 break;
             default:
                 throw new FormatException(
-                    $"'{_text}': the parameter '{name}={value}' is not known; known are wait-connect (1), package (tvix, snix), timeout (seconds), compress (0, 1), token-file, "
-                    + "and with grpc+https ca-file.");
+                    $"'{_text}': the parameter '{name}={value}' is not known; known are wait-connect (1), package (tvix, snix), timeout (seconds), "
+                    + "compress (0, 1), token-file, and with grpc+https ca-file.");
         }
     }
 

@@ -12,20 +12,22 @@ namespace Microsoft.Extensions.DependencyInjection;
 
 /// <summary>The services of servers, for the builder.</summary>
 /// <remarks>
-/// Services with the same address, and the same settings of the channel, share one channel. It connects when the first call is made; <c>wait-connect</c> has no effect.
+/// Services with the same address, and the same settings of the channel, share one channel. It connects when the first call is made;
+/// <c>wait-connect</c> has no effect.
 /// </remarks>
 public static class GrpcTvixStoreBuilderExtensions
 {
     /// <summary>
-    /// Makes servers known to the builder: the addresses of <see cref="GrpcStoreAddress"/>, and for the configuration the type <c>grpc</c> of services and stores, with such an
-    /// address as <c>Url</c>. Called before addresses or configuration are added.
+    /// Makes servers known to the builder: the addresses of <see cref="GrpcStoreAddress"/>, and for the configuration the type <c>grpc</c>
+    /// of services and stores, with such an address as <c>Url</c>. Called before addresses or configuration are added.
     /// </summary>
     public static TvixStoreBuilder UseGrpc(this TvixStoreBuilder builder)
     {
         ArgumentNullException.ThrowIfNull(builder);
         return builder
             .UseAddressResolver(builder.GetAddressResolver().WithGrpc())
-            .AddServiceType<IBlobService>("grpc", static (builder, section) => builder.AddGrpcBlobService(section.Name, options => options.Address = section.Get("Url")))
+            .AddServiceType<IBlobService>(
+                "grpc", static (builder, section) => builder.AddGrpcBlobService(section.Name, options => options.Address = section.Get("Url")))
             .AddServiceType<IDirectoryService>(
                 "grpc", static (builder, section) => builder.AddGrpcDirectoryService(section.Name, options => options.Address = section.Get("Url")))
             .AddServiceType<IPathInfoService>(
@@ -66,7 +68,8 @@ public static class GrpcTvixStoreBuilderExtensions
     }
 
     /// <summary>
-    /// Adds the store of a server: the three services under one name, and its <see cref="INarCalculationService"/>, so that contents need not be fetched to be hashed.
+    /// Adds the store of a server: the three services under one name, and its <see cref="INarCalculationService"/>, so that contents need
+    /// not be fetched to be hashed.
     /// </summary>
     /// <param name="builder">The builder.</param>
     /// <param name="address">The address; see <see cref="GrpcStoreAddress"/>.</param>

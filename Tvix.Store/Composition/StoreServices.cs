@@ -16,7 +16,8 @@ public sealed record StoreServices(IBlobService Blobs, IDirectoryService Directo
     public IAsyncDisposable? Owner { get; init; }
 
     /// <summary>
-    /// Finds out the size and hash of NARs where the contents are, so that they need not be fetched for it; <see langword="null"/> when nobody can do better than to read them.
+    /// Finds out the size and hash of NARs where the contents are, so that they need not be fetched for it; <see langword="null"/> when
+    /// nobody can do better than to read them.
     /// </summary>
     public INarCalculationService? NarCalculation { get; init; }
 

@@ -29,7 +29,11 @@ internal sealed class RemoteStore : IAsyncDisposable
     public TestServer Server => _server;
 
     public static async Task<RemoteStore> StartAsync(
-        bool unixSocket = false, bool embedded = false, string parameters = "", Func<IBlobService, IBlobService>? wrap = null, GrpcBlobServiceOptions? blobs = null)
+        bool unixSocket = false,
+        bool embedded = false,
+        string parameters = "",
+        Func<IBlobService, IBlobService>? wrap = null,
+        GrpcBlobServiceOptions? blobs = null)
     {
         TempFolder? folder = embedded ? new TempFolder() : null;
         StoreServices backend = StoreAddressResolver.Default.Open(StoreAddress.Parse("memory:"));
