@@ -15,7 +15,7 @@ public sealed class LifeTests : DaemonFixture
     {
         await using DaemonProcess daemon = await StartOnTcpAsync();
         using GrpcChannel channel = await daemon.ConnectAsync();
-        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel, Contents);
+        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel);
         daemon.Signal(signal);
         await daemon.WaitForAsync("no new calls are taken");
         using GrpcChannel late = await daemon.ConnectAsync();
@@ -51,7 +51,7 @@ public sealed class LifeTests : DaemonFixture
     {
         await using DaemonProcess daemon = await StartOnTcpAsync("--drain-timeout", "0.1");
         using GrpcChannel channel = await daemon.ConnectAsync();
-        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel, Contents);
+        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel);
         await daemon.StopAsync();
         Assert.That(daemon.Log, Does.Contain("1 calls took too long and were cut.").And.EndsWith("ended"));
         GrpcException e = Assert.ThrowsAsync<GrpcException>(async () => await StoreCalls.FinishAsync(upload))!;
@@ -64,7 +64,7 @@ public sealed class LifeTests : DaemonFixture
     {
         await using DaemonProcess daemon = await StartOnTcpAsync("--drain-timeout", "3600");
         using GrpcChannel channel = await daemon.ConnectAsync();
-        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel, Contents);
+        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel);
         daemon.Signal(DaemonProcess.Terminate);
         await daemon.WaitForAsync("no new calls are taken");
         daemon.Signal(DaemonProcess.Terminate);

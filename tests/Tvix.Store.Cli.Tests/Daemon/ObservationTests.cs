@@ -53,7 +53,7 @@ public sealed class ObservationTests : DaemonFixture
     {
         await using DaemonProcess daemon = await StartOnTcpAsync("--max-concurrent-calls", "1");
         using GrpcChannel channel = await daemon.ConnectAsync();
-        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel, Contents);
+        await using IGrpcCall<byte[], byte[]> upload = await StoreCalls.StartPutAsync(channel);
         Assert.That(await StoreCalls.StatAsync(channel, NoDigest), Is.EqualTo(GrpcStatusCode.ResourceExhausted));
         Assert.That(await StoreCalls.StatusAsync(channel, StoreCalls.Check, []), Is.EqualTo(GrpcStatusCode.Ok), "health is always told");
         Assert.That(await StoreCalls.FinishAsync(upload), Has.Length.EqualTo(32));
