@@ -3,6 +3,7 @@ using OpenTelemetry.Exporter;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
+using Tvix.Castore;
 using Tvix.Store.Grpc.Server;
 
 namespace Tvix.Store.Cli.Daemon;
@@ -12,11 +13,11 @@ internal sealed class DaemonTelemetry : IDisposable
 {
     private const string ServiceName = "tvix-store";
 
-    private static readonly string[] s_sources = ["Tvix.Castore", "Tvix.Store", "Microsoft.AspNetCore", "System.Net.Http"];
+    private static readonly string[] s_sources = [CastoreTelemetry.Name, "Microsoft.AspNetCore", "System.Net.Http"];
 
     private static readonly string[] s_meters =
     [
-        GrpcTelemetry.MeterName, "Tvix.Castore", "Tvix.Store", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime",
+        GrpcTelemetry.MeterName, CastoreTelemetry.Name, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Net.Http", "System.Runtime",
     ];
 
     private readonly TracerProvider _traces;

@@ -12,6 +12,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
+using Tvix.Castore.Composition;
 using Tvix.Store.Access;
 using Tvix.Store.Grpc.Server;
 
@@ -65,6 +66,10 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "tvix-store" });
         ConfigureLogging(builder.Logging);
         builder.Services.AddRoutingCore();
+        builder.Services.AddTvixStore(services => services // in a container, services are measured
+            .AddService(TvixStoreBuilder.RootName, _ => store.Blobs)
+            .AddService(TvixStoreBuilder.RootName, _ => store.Directories)
+            .AddService(TvixStoreBuilder.RootName, _ => store.PathInfos));
         builder.Services.RemoveAll<IHostLifetime>().AddSingleton<IHostLifetime, NoHostLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = Timeout.InfiniteTimeSpan); // draining has a time of its own
         builder.Services.Configure<SocketTransportOptions>(transport => transport.CreateBoundListenSocket = BindSocket);
@@ -88,7 +93,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
             app.UseGrpcCallLimit(maxCalls);
         }
 
-        app.MapTvixStore(store, new TvixStoreGrpcOptions { IsReadOnly = options.ReadOnly });
+        app.MapTvixStore(new TvixStoreGrpcOptions { IsReadOnly = options.ReadOnly });
         return app;
     }
 

@@ -103,5 +103,6 @@ public sealed class ObservationTests : DaemonFixture
         byte[] metrics = received["/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"];
         Assert.That(metrics.AsSpan().IndexOf("tvix.store.grpc.server.calls"u8), Is.Positive);
         Assert.That(metrics.AsSpan().IndexOf("rpc.server.duration"u8), Is.Positive);
+        Assert.That(metrics.AsSpan().IndexOf("tvix.castore.operation.duration"u8), Is.Positive);
     }
 }
