@@ -21,6 +21,7 @@ public sealed class ObservationTests : DaemonFixture
     {
         await using DaemonProcess daemon = await StartOnTcpAsync("--log-format", "json");
         await UseAsync(await daemon.AddressAsync());
+        await daemon.WaitForAsync("BlobService/Put OK");
         await daemon.StopAsync();
         JsonElement[] lines = [.. daemon.Log.Split('\n').Select(line => JsonDocument.Parse(line).RootElement)];
         JsonElement call = lines.Single(line => line.GetProperty("Message").GetString()!.Contains("BlobService/Put OK", StringComparison.Ordinal));
@@ -42,6 +43,11 @@ public sealed class ObservationTests : DaemonFixture
         while (await StoreCalls.StatAsync(channel, NoDigest) != GrpcStatusCode.NotFound)
         {
             await Task.Yield();
+        }
+
+        if (saysAll)
+        {
+            await daemon.WaitForAsync("BlobService/Stat NOT_FOUND");
         }
 
         await daemon.StopAsync();
