@@ -32,6 +32,7 @@ public sealed class GrpcChannel : IGrpcInvoker, IDisposable
     private GrpcChannel(Uri address, UnixDomainSocketEndPoint? socket, GrpcChannelOptions? options)
     {
         Address = address;
+        Target = socket is null ? address.GetLeftPart(UriPartial.Authority) : $"unix:{socket}";
         _options = options ?? new GrpcChannelOptions();
         SocketsHttpHandler sockets = new()
         {
@@ -60,8 +61,11 @@ public sealed class GrpcChannel : IGrpcInvoker, IDisposable
         _http = new HttpMessageInvoker(_options.ConfigureHandler?.Invoke(sockets) ?? sockets);
     }
 
-    /// <summary>Where the server is.</summary>
+    /// <summary>Where the server is. For a Unix socket, what requests name as their host.</summary>
     public Uri Address { get; }
+
+    /// <summary>Where the server is, for messages.</summary>
+    internal string Target { get; }
 
     /// <inheritdoc/>
     public GrpcRetryOptions? Retry => _options.Retry;
@@ -71,7 +75,7 @@ public sealed class GrpcChannel : IGrpcInvoker, IDisposable
         GrpcMethod<TRequest, TResponse> method, GrpcCallOptions options = default, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(method);
-        return new GrpcHttpClientCall<TRequest, TResponse>(_http, Address, method, options, _options, cancellationToken);
+        return new GrpcHttpClientCall<TRequest, TResponse>(_http, this, method, options, _options, cancellationToken);
     }
 
     /// <summary>Ends all calls and closes the connections.</summary>
@@ -92,6 +96,18 @@ public sealed class GrpcChannel : IGrpcInvoker, IDisposable
         {
             await socket.ConnectAsync(endPoint, cancellationToken).ConfigureAwait(false);
             return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch (SocketException e)
+        {
+            socket.Dispose();
+            string reason = e.SocketErrorCode switch
+            {
+                SocketError.AddressNotAvailable => "there is no such socket",
+                SocketError.ConnectionRefused => "nobody listens",
+                SocketError.AccessDenied => "access to it is denied",
+                _ => e.Message,
+            };
+            throw new GrpcConnectException(reason, e);
         }
         catch
         {

@@ -15,6 +15,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     private readonly ITimer? _deadlineTimer;
     private readonly CancellationToken _cancellationToken;
     private readonly HttpMessageInvoker _http;
+    private readonly string _target;
     private readonly GrpcStreamingContent? _streaming;
     private readonly HttpRequestMessage _request;
     private readonly PooledBuffer _frame = new();
@@ -29,19 +30,20 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
 
     public GrpcHttpClientCall(
         HttpMessageInvoker http,
-        Uri address,
+        GrpcChannel target,
         GrpcMethod<TRequest, TResponse> method,
         GrpcCallOptions options,
         GrpcChannelOptions channel,
         CancellationToken cancellationToken)
     {
         _http = http;
+        _target = target.Target;
         _method = method;
         _channel = channel;
         _compress = options.Compress ?? channel.Compress;
         _cancellationToken = cancellationToken;
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _request = new HttpRequestMessage(HttpMethod.Post, new Uri(address, method.Path))
+        _request = new HttpRequestMessage(HttpMethod.Post, new Uri(target.Address, method.Path))
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
@@ -378,7 +380,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             }
         }
 
-        return new GrpcException(GrpcStatusCode.Unavailable, $"The server at {_request.RequestUri?.GetLeftPart(UriPartial.Authority)} cannot be reached, or went away: {Innermost(e).Message}", e);
+        return new GrpcException(GrpcStatusCode.Unavailable, $"The server at {_target} cannot be reached, or went away: {Reason(e)}", e);
     }
 
     private void OnDeadline()
@@ -394,7 +396,8 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         }
     }
 
-    private static Exception Innermost(Exception e) => e.InnerException is { } inner ? Innermost(inner) : e;
+    /// <summary>What says most: the cause of all, unless there are better words for it.</summary>
+    private static string Reason(Exception e) => e.InnerException is { } inner && !(e is GrpcConnectException) ? Reason(inner) : e.Message;
 
     private static GrpcStatusCode FromHttp(HttpStatusCode status) => status switch
     {

@@ -400,6 +400,16 @@ public sealed class GrpcProtocolTests
         Assert.That(gone.Message, Does.Contain(channel.Address.Authority));
     }
 
+    [TestCase("/no/such/socket", "there is no such socket")]
+    [TestCase("/dev/null", "nobody listens")]
+    public void UnixSocket_ThatIsNone_IsNamedWithTheReason(string path, string reason)
+    {
+        using GrpcChannel channel = new(new System.Net.Sockets.UnixDomainSocketEndPoint(path), new GrpcChannelOptions { Retry = null });
+        GrpcException e = Assert.ThrowsAsync<GrpcException>(async () => await channel.UnaryAsync(EchoService.Unary, new EchoMessage(), m => m))!;
+        Assert.That(e.StatusCode, Is.EqualTo(GrpcStatusCode.Unavailable));
+        Assert.That(e.Message, Does.Contain("unix:" + path).And.EndWith(reason));
+    }
+
     [Test]
     public async Task HandlerThatThrows_IsMappedOrUnknownWithoutItsText()
     {
