@@ -4,7 +4,7 @@ using NUnit.Framework;
 using Tvix.Castore.Model;
 using Tvix.Testing;
 using Tvix.Testing.Fuzzing;
-using Wire = Tvix.Castore.V1;
+using Wire = Tvix.Store.Grpc.Protos.Tvix.Castore.V1;
 
 namespace Tvix.Castore.Tests.Model;
 

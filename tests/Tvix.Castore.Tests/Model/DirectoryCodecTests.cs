@@ -3,7 +3,7 @@ using Google.Protobuf;
 using NUnit.Framework;
 using Tvix.Castore.Model;
 using Tvix.Testing;
-using Wire = Tvix.Castore.V1;
+using Wire = Tvix.Store.Grpc.Protos.Tvix.Castore.V1;
 
 namespace Tvix.Castore.Tests.Model;
 
