@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Security;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
@@ -104,6 +105,21 @@ public sealed class AccessTests : DaemonFixture
     }
 
     [Test]
+    public async Task Tool_OverTls_TrustsTheAuthorityOfItsFileAndNoOther()
+    {
+        MakeCertificate("127.0.0.1");
+        await using DaemonProcess daemon = await StartAsync("--listen", "127.0.0.1:0", "--tls-certificate", At("cert.pem"), "--tls-key", At("key.pem"));
+        string address = "grpc+" + await daemon.AddressAsync();
+        Assert.That(address, Does.StartWith("grpc+https://127.0.0.1:"));
+        Assert.That((await RunWithAsync(new ToolSetup(), "--store", $"{address}?ca-file={At("cert.pem")}", "import", MakeTree())).Code, Is.EqualTo(ExitCode.Success));
+        ToolResult untrusted = await RunWithAsync(new ToolSetup(), "--store", address, "list");
+        Assert.That(untrusted.Code, Is.EqualTo(ExitCode.Failure));
+        Assert.That(untrusted.Error, Does.Match("^error: [^\n]*certificate[^\n]*\n$"));
+        MakeCertificate("127.0.0.1");
+        Assert.That((await RunWithAsync(new ToolSetup(), "--store", $"{address}?ca-file={At("cert.pem")}", "list")).Code, Is.EqualTo(ExitCode.Failure), "another authority");
+    }
+
+    [Test]
     public async Task Daemon_CertificateThatCannotBeUsed_IsOneLine()
     {
         MakeCertificate();
@@ -132,11 +148,18 @@ public sealed class AccessTests : DaemonFixture
 
     /// <summary>Makes a certificate that signs itself, and its key.</summary>
     /// <returns>Its fingerprint.</returns>
-    private string MakeCertificate()
+    private string MakeCertificate(string? address = null)
     {
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        using X509Certificate2 certificate = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256)
-            .CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        CertificateRequest request = new("CN=localhost", key, HashAlgorithmName.SHA256);
+        if (address is not null)
+        {
+            SubjectAlternativeNameBuilder names = new();
+            names.AddIpAddress(IPAddress.Parse(address));
+            request.CertificateExtensions.Add(names.Build());
+        }
+
+        using X509Certificate2 certificate = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
         File.WriteAllText(At("cert.pem"), certificate.ExportCertificatePem());
         File.WriteAllText(At("key.pem"), key.ExportPkcs8PrivateKeyPem());
         return certificate.GetCertHashString();
