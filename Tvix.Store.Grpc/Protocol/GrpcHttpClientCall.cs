@@ -200,6 +200,11 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             }
         }
 
+        if (!_ended)
+        {
+            _frame.Abandon(); // a write that was cut off may still hold it
+        }
+
         _request.Dispose();
         _reader?.Dispose();
         _frame.Dispose();

@@ -36,6 +36,13 @@ internal sealed class PooledBuffer : IBufferWriter<byte>, IDisposable
         return _array.AsSpan(WrittenCount);
     }
 
+    /// <summary>Lets go of the array without giving it back: someone else may still read it.</summary>
+    public void Abandon()
+    {
+        _array = [];
+        WrittenCount = 0;
+    }
+
     public void Dispose()
     {
         byte[] array = _array;
