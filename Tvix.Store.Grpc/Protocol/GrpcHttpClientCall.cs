@@ -74,7 +74,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
 
         if (method.IsClientStreaming)
         {
-            _streaming = new GrpcStreamingContent();
+            _streaming = new GrpcStreamingContent(sendsAtOnce: method.IsServerStreaming);
             _response = SendAsync(_streaming);
         }
     }
@@ -108,8 +108,12 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             GrpcFrame.Write(_method.Request, message, _frame, _compress, _channel.MaxSendMessageSize);
             try
             {
+                // Who answers only at the end can wait for short messages until there are more of them, or the end; that spares a wake-up of the connection for each.
                 await stream.WriteAsync(_frame.WrittenMemory, _stop.Token).ConfigureAwait(false);
-                await stream.FlushAsync(_stop.Token).ConfigureAwait(false);
+                if (_method.IsServerStreaming)
+                {
+                    await stream.FlushAsync(_stop.Token).ConfigureAwait(false);
+                }
             }
             catch (Exception e) when (e is IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException or OperationCanceledException && !_stop.IsCancellationRequested)
             {

@@ -3,7 +3,8 @@ using System.Net;
 namespace Tvix.Store.Grpc.Protocol;
 
 /// <summary>A request body that is written bit by bit, while the response may be read.</summary>
-internal sealed class GrpcStreamingContent : GrpcRequestContent
+/// <param name="sendsAtOnce">Whether the headers go out at once: a server may answer before there is a message.</param>
+internal sealed class GrpcStreamingContent(bool sendsAtOnce) : GrpcRequestContent
 {
     private readonly TaskCompletionSource<Stream> _stream = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _completed = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -19,8 +20,11 @@ internal sealed class GrpcStreamingContent : GrpcRequestContent
 
     protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
     {
-        // The headers go out at once: a server may answer before there is a message.
-        await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
+        if (sendsAtOnce)
+        {
+            await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         _stream.TrySetResult(stream);
         await _completed.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
