@@ -7,8 +7,8 @@ namespace Tvix.Store.Grpc.Server;
 public sealed class TvixStoreGrpcOptions
 {
     /// <summary>The length of the pieces in which blobs are sent, in bytes; the last piece of a blob is shorter. From 1 to 4 194 000.</summary>
-    /// <value>128 KiB, unless set.</value>
-    public int ReadPieceSize { get; set; } = 128 << 10;
+    /// <value>256 KiB, unless set.</value>
+    public int ReadPieceSize { get; set; } = 256 << 10;
 
     /// <summary>The longest message that is taken, in bytes, also after decompression. A longer one ends the call with RESOURCE_EXHAUSTED.</summary>
     /// <value>4 MiB, which is what other servers take, unless set.</value>
