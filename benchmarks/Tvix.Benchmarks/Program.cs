@@ -1,9 +1,11 @@
 using System.Diagnostics;
 using BenchmarkDotNet.Running;
+using Tvix.Benchmarks.Grpc;
 using Tvix.Castore.Blake3;
 
 // dotnet run -c Release --project benchmarks/Tvix.Benchmarks -- --filter '*Blake3*'
 // dotnet run -c Release --project benchmarks/Tvix.Benchmarks -- hash FILE [THREADS]       beside: b3sum --num-threads THREADS FILE
+// … -- grpc-load HOST:PORT PIECE WORK… and … -- grpc-serve PIECE                                                   see benchmarks/grpc.sh
 if (args is ["hash", string path, ..])
 {
     int threads = args.Length > 2 ? int.Parse(args[2]) : 1;
@@ -12,6 +14,19 @@ if (args is ["hash", string path, ..])
     Console.Write((await Blake3Hasher.HashFileAsync(path, threads, CancellationToken.None)).ToHexString());
     double seconds = Stopwatch.GetElapsedTime(begin).TotalSeconds;
     Console.WriteLine($"  {seconds:f3} s, {new FileInfo(path).Length / seconds / 1e9:f2} GB/s");
+    return;
+}
+
+if (args is ["grpc-load", .. string[] load])
+{
+    await GrpcLoad.RunAsync(load);
+    return;
+}
+
+if (args is ["grpc-serve", string piece])
+{
+    await using BareServer server = await BareServer.StartAsync(int.Parse(piece));
+    await server.WaitAsync();
     return;
 }
 
