@@ -1,5 +1,6 @@
 # For scripts that try daemons: sourced, not run. Needs $tool and $scratch; the sourcing script ends with `finish_daemons` in its trap and `summary` as its last command.
 
+export DOTNET_TieredPGO=0 # the tool is started often, and runs for moments
 ok=0 failed=0
 declare -A daemon_pid=() daemon_address=()
 

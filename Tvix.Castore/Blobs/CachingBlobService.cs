@@ -80,11 +80,15 @@ public sealed class CachingBlobService : IBlobService
     }
 
     /// <inheritdoc/>
-    /// <remarks>Those of the far service when the near one does not have the blob; each of them is a blob that can be read through the
-    /// cache.</remarks>
+    /// <remarks>A blob that only the far service has is told as one piece. Who reads a blob by its chunks would leave those near, each a blob
+    /// by itself, and still have to ask far for their list the next time.</remarks>
     public async ValueTask<IReadOnlyList<BlobChunk>?> GetChunksAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
         await _near.GetChunksAsync(digest, cancellationToken).ConfigureAwait(false)
-        ?? await _far.GetChunksAsync(digest, cancellationToken).ConfigureAwait(false);
+        ?? await _far.GetChunksAsync(digest, cancellationToken).ConfigureAwait(false) switch
+        {
+            { Count: > 1 } chunks => [new BlobChunk(digest, TotalSize(chunks))],
+            var whole => whole,
+        };
 
     /// <inheritdoc/>
     public async ValueTask<BlobWriter> OpenWriteAsync(CancellationToken cancellationToken = default)
@@ -179,7 +183,7 @@ public sealed class CachingBlobService : IBlobService
         Stream? stream = await _far.GetChunksAsync(digest, cancellationToken).ConfigureAwait(false) switch
         {
             null => null,
-            [] => await _far.OpenReadAsync(digest, cancellationToken).ConfigureAwait(false),
+            [] or [_] => await _far.OpenReadAsync(digest, cancellationToken).ConfigureAwait(false),
             var chunks => new ChunkedBlobStream(new CombinedBlobService(_near, _far), chunks),
         };
         if (stream is null)
@@ -249,6 +253,18 @@ public sealed class CachingBlobService : IBlobService
         {
             throw new DigestMismatchException(expected, actual, "as the far blob service delivers it");
         }
+    }
+
+    private static ulong TotalSize(IReadOnlyList<BlobChunk> chunks)
+    {
+        ulong total = 0;
+        foreach (BlobChunk chunk in chunks)
+        {
+            total = chunk.Size <= long.MaxValue - total ? total + chunk.Size
+                : throw new StorageException("The chunks of a blob are longer together than a stream can be.");
+        }
+
+        return total;
     }
 
     private static StorageException Lost(B3Digest digest) => new($"The near blob service stored the blob {digest}, but does not have it.", isTransient: true);

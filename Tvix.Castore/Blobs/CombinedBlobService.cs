@@ -34,7 +34,7 @@ public sealed class CombinedBlobService(IBlobService near, IBlobService far) : I
         return await _far.GetChunksAsync(digest, cancellationToken).ConfigureAwait(false) switch
         {
             null => null,
-            [] => await _far.OpenReadAsync(digest, cancellationToken).ConfigureAwait(false),
+            [] or [_] => await _far.OpenReadAsync(digest, cancellationToken).ConfigureAwait(false),
             var chunks => new ChunkedBlobStream(this, chunks),
         };
     }

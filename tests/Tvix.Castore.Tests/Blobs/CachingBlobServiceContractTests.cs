@@ -19,8 +19,8 @@ public sealed class CachingBlobServiceContractTests(CacheWrites writes, bool nea
     private TempFolder _folder = null!;
     private LocalStore _store = null!;
 
-    // Asked for its chunks, a blob that is far only is in those of the far service; once read, it is as the near service keeps it.
-    private bool IsWrittenInChunks => nearIsLocal == (writes != CacheWrites.Far);
+    // A blob that is far only is told as one piece; once read, it is as the near service keeps it.
+    private bool IsWrittenInChunks => nearIsLocal && writes != CacheWrites.Far;
 
     protected override ValueTask<IBlobService> CreateAsync()
     {

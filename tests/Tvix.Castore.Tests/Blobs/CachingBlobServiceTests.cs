@@ -57,6 +57,18 @@ public sealed class CachingBlobServiceTests
     }
 
     [Test]
+    public async Task GetChunks_FarInChunks_TellsOnePieceSoThatTheWholeComesNear()
+    {
+        ChunkingTestBlobService far = new(1000);
+        await ((IBlobService)far).PutAsync(Content);
+        CachingBlobService cache = new(_nearBlobs, far);
+
+        Assert.That(await cache.GetChunksAsync(Digest), Is.EqualTo(new[] { new BlobChunk(Digest, (ulong)Content.Length) }));
+        Assert.That(await ReadAllAsync(cache), Is.EqualTo(Content));
+        Assert.That(await _nearBlobs.HasAsync(Digest), Is.True);
+    }
+
+    [Test]
     public async Task Read_OnlyFar_TakesOneCallOfEach()
     {
         await _farBlobs.PutAsync(Content);

@@ -1,0 +1,124 @@
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Tvix.LoadTest;
+
+/// <summary>A daemon on a TCP port and a Unix socket, and what the system tells of its process.</summary>
+internal sealed class Daemon : IDisposable
+{
+    private readonly Process _process;
+    private readonly Task _reading;
+    private readonly List<string> _log = [];
+
+    private Daemon(Process process)
+    {
+        _process = process;
+        _reading = ReadLogAsync();
+    }
+
+    /// <summary>The addresses of the store, as clients take them.</summary>
+    public required IReadOnlyList<string> Addresses { get; set; }
+
+    /// <summary>What it logged; only warnings and worse.</summary>
+    public IReadOnlyList<string> Log
+    {
+        get
+        {
+            lock (_log)
+            {
+                return [.. _log];
+            }
+        }
+    }
+
+    public static async Task<Daemon> StartAsync(string tool, string store, string folder)
+    {
+        string socket = Path.Combine(folder, "socket");
+        string ports = Path.Combine(folder, "ports");
+        Daemon daemon = new(Process.Start(new ProcessStartInfo(tool)
+        {
+            ArgumentList = { "--store", store, "daemon", "--listen", "127.0.0.1:0", "--listen", socket, "--port-file", ports, "--log-level", "warn" },
+            RedirectStandardError = true,
+        })!) { Addresses = [] };
+        while (!File.Exists(ports))
+        {
+            if (daemon._process.HasExited)
+            {
+                throw new InvalidOperationException("The daemon does not start: " + string.Join('\n', daemon.Log));
+            }
+
+            await Task.Delay(50);
+        }
+
+        daemon.Addresses = [$"grpc+http://127.0.0.1:{(await File.ReadAllTextAsync(ports)).Trim()}", $"grpc+unix:{socket}"];
+        return daemon;
+    }
+
+    public ProcessSample Sample()
+    {
+        Dictionary<string, long> status = [];
+        foreach (string line in File.ReadLines($"/proc/{_process.Id}/status"))
+        {
+            string[] words = line.Split([':', '\t', ' '], StringSplitOptions.RemoveEmptyEntries);
+            if (words.Length > 1 && long.TryParse(words[1], CultureInfo.InvariantCulture, out long value))
+            {
+                status[words[0]] = value;
+            }
+        }
+
+        int sockets = 0;
+        int others = 0;
+        foreach (string link in Directory.EnumerateFileSystemEntries($"/proc/{_process.Id}/fd"))
+        {
+            string? target = new FileInfo(link).LinkTarget; // null when it was closed meanwhile
+            sockets += target?.StartsWith("socket:", StringComparison.Ordinal) == true ? 1 : 0;
+            others += target?.StartsWith("socket:", StringComparison.Ordinal) == false ? 1 : 0;
+        }
+
+        return new ProcessSample(status["VmRSS"] * 1024, status["VmHWM"] * 1024, sockets, others, (int)status["Threads"]);
+    }
+
+    /// <summary>Has it end with SIGTERM.</summary>
+    /// <returns>The exit code.</returns>
+    public async Task<int> StopAsync()
+    {
+        using Process kill = Process.Start("kill", ["-TERM", _process.Id.ToString(CultureInfo.InvariantCulture)]);
+        await kill.WaitForExitAsync();
+        await _process.WaitForExitAsync();
+        await _reading;
+        return _process.ExitCode;
+    }
+
+    public void Dispose()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill();
+        }
+
+        _process.Dispose();
+    }
+
+    private async Task ReadLogAsync()
+    {
+        while (await _process.StandardError.ReadLineAsync() is { } line)
+        {
+            lock (_log)
+            {
+                _log.Add(line);
+            }
+        }
+    }
+}
+
+/// <summary>What a process takes, in bytes and numbers.</summary>
+/// <param name="Resident">Memory.</param>
+/// <param name="Peak">The most that <paramref name="Resident"/> has ever been.</param>
+/// <param name="Sockets">Handles of sockets, listening ones too.</param>
+/// <param name="Files">All other handles.</param>
+/// <param name="Threads">Threads.</param>
+internal sealed record ProcessSample(long Resident, long Peak, int Sockets, int Files, int Threads)
+{
+    public override string ToString() =>
+        string.Create(CultureInfo.InvariantCulture, $"RSS {Resident >> 20} MB (peak {Peak >> 20} MB), {Sockets} sockets, {Files} other handles, {Threads} threads");
+}
