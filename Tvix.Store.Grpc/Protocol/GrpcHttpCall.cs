@@ -91,7 +91,7 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
             }
 
             await _method.Handler(ReadAllAsync(), this, this).ConfigureAwait(false);
-            if (!_method.Method.IsClientStreaming && await _reader.ReadAsync(_stop.Token).ConfigureAwait(false) is not null)
+            if (!_method.Method.IsClientStreaming && await ReadMessageAsync().ConfigureAwait(false) is not null)
             {
                 throw new GrpcException(GrpcStatusCode.Unimplemented, $"{_method.Path} takes one message, but more came.");
             }
@@ -137,8 +137,9 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
         FlushResult result = await writer.FlushAsync(cancellationToken.CanBeCanceled ? cancellationToken : _stop.Token).ConfigureAwait(false);
         if (result.IsCanceled || result.IsCompleted)
         {
-            // The client does not read any more.
-            throw new OperationCanceledException("The client does not take any more.");
+            // The client does not read any more. The server need not have said so yet, so this does: it is no failure, and the handler need not go on.
+            await _stop.CancelAsync().ConfigureAwait(false);
+            throw new OperationCanceledException("The client does not take any more.", _stop.Token);
         }
     }
 
@@ -157,7 +158,7 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
         }
 
         _enumerated = true;
-        while (await _reader.ReadAsync(_stop.Token).ConfigureAwait(false) is { } bytes)
+        while (await ReadMessageAsync().ConfigureAwait(false) is { } bytes)
         {
             cancellationToken.ThrowIfCancellationRequested();
             TRequest request;
@@ -171,6 +172,21 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
             }
 
             yield return request;
+        }
+    }
+
+    /// <summary>The next message; <see langword="null"/> after the last.</summary>
+    private async ValueTask<ReadOnlySequence<byte>?> ReadMessageAsync()
+    {
+        try
+        {
+            return await _reader.ReadAsync(_stop.Token).ConfigureAwait(false);
+        }
+        catch (IOException e) when (e is not BadHttpRequestException)
+        {
+            // The connection broke. That is no failure of the server's, and must not look like one of a store's files to the handler.
+            await _stop.CancelAsync().ConfigureAwait(false);
+            throw new OperationCanceledException("The client went away.", e, _stop.Token);
         }
     }
 
