@@ -95,8 +95,10 @@ internal sealed class Client(string address, int seed, Tally tally) : IAsyncDisp
         }
 
         tally.BrokeOff(how, end);
-        if (way is 0)
+        if (way is 0 or 1)
         {
+            // A call that is sent on a connection which this client has cut itself would be its own fault.
+            await _store.DisposeAsync();
             Open();
         }
     }

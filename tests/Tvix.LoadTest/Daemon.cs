@@ -9,10 +9,12 @@ internal sealed class Daemon : IDisposable
     private readonly Process _process;
     private readonly Task _reading;
     private readonly List<string> _log = [];
+    private readonly string _store;
 
-    private Daemon(Process process)
+    private Daemon(Process process, string store)
     {
         _process = process;
+        _store = store + Path.DirectorySeparatorChar;
         _reading = ReadLogAsync();
     }
 
@@ -37,9 +39,9 @@ internal sealed class Daemon : IDisposable
         string ports = Path.Combine(folder, "ports");
         Daemon daemon = new(Process.Start(new ProcessStartInfo(tool)
         {
-            ArgumentList = { "--store", store, "daemon", "--listen", "127.0.0.1:0", "--listen", socket, "--port-file", ports, "--log-level", "warn" },
+            ArgumentList = { "--store", "local:" + store, "daemon", "--listen", "127.0.0.1:0", "--listen", socket, "--port-file", ports, "--log-level", "warn" },
             RedirectStandardError = true,
-        })!) { Addresses = [] };
+        })!, store) { Addresses = [] };
         while (!File.Exists(ports))
         {
             if (daemon._process.HasExited)
@@ -67,15 +69,29 @@ internal sealed class Daemon : IDisposable
         }
 
         int sockets = 0;
+        int store = 0;
         int others = 0;
         foreach (string link in Directory.EnumerateFileSystemEntries($"/proc/{_process.Id}/fd"))
         {
             string? target = new FileInfo(link).LinkTarget; // null when it was closed meanwhile
-            sockets += target?.StartsWith("socket:", StringComparison.Ordinal) == true ? 1 : 0;
-            others += target?.StartsWith("socket:", StringComparison.Ordinal) == false ? 1 : 0;
+            switch (target)
+            {
+                case null:
+                case { } assembly when assembly.EndsWith(".dll", StringComparison.Ordinal): // loaded when it is needed
+                    break;
+                case { } socket when socket.StartsWith("socket:", StringComparison.Ordinal):
+                    sockets++;
+                    break;
+                case { } file when file.StartsWith(_store, StringComparison.Ordinal):
+                    store++;
+                    break;
+                default:
+                    others++;
+                    break;
+            }
         }
 
-        return new ProcessSample(status["VmRSS"] * 1024, status["VmHWM"] * 1024, sockets, others, (int)status["Threads"]);
+        return new ProcessSample(status["VmRSS"] * 1024, status["RssAnon"] * 1024, status["VmHWM"] * 1024, sockets, store, others, (int)status["Threads"]);
     }
 
     /// <summary>Has it end with SIGTERM.</summary>
@@ -113,12 +129,14 @@ internal sealed class Daemon : IDisposable
 
 /// <summary>What a process takes, in bytes and numbers.</summary>
 /// <param name="Resident">Memory.</param>
+/// <param name="Anonymous">The part of it that are no pages of files.</param>
 /// <param name="Peak">The most that <paramref name="Resident"/> has ever been.</param>
 /// <param name="Sockets">Handles of sockets, listening ones too.</param>
-/// <param name="Files">All other handles.</param>
+/// <param name="StoreFiles">Handles of files of the store.</param>
+/// <param name="Others">All other handles, but for those of loaded code.</param>
 /// <param name="Threads">Threads.</param>
-internal sealed record ProcessSample(long Resident, long Peak, int Sockets, int Files, int Threads)
+internal sealed record ProcessSample(long Resident, long Anonymous, long Peak, int Sockets, int StoreFiles, int Others, int Threads)
 {
     public override string ToString() =>
-        string.Create(CultureInfo.InvariantCulture, $"RSS {Resident >> 20} MB (peak {Peak >> 20} MB), {Sockets} sockets, {Files} other handles, {Threads} threads");
+        string.Create(CultureInfo.InvariantCulture, $"RSS {Resident >> 20} MB, {Anonymous >> 20} MB without files (peak {Peak >> 20} MB), {Sockets} sockets, {StoreFiles} files of the store, {Others} other handles, {Threads} threads");
 }

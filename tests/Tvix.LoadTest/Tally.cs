@@ -84,7 +84,8 @@ internal sealed class Tally
     {
         lock (_gate)
         {
-            return _blobs.Count == 0 ? null : _blobs[random.Next(_blobs.Count)];
+            // Small ones are many; so that large ones are read as well, it is the largest of some.
+            return _blobs.Count == 0 ? null : Enumerable.Range(0, 1 + random.Next(20)).Select(_ => _blobs[random.Next(_blobs.Count)]).MaxBy(blob => blob.Size);
         }
     }
 
