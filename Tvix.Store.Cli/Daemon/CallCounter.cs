@@ -7,8 +7,12 @@ internal sealed class CallCounter
 {
     private readonly Lock _gate = new();
     private TaskCompletionSource? _none;
+    private long _changes;
 
     public int Active { get; private set; }
+
+    /// <summary>How many calls have begun and ended, together.</summary>
+    public long Changes => Interlocked.Read(ref _changes);
 
     /// <summary>Counts a call.</summary>
     public async Task CountAsync(HttpContext http, RequestDelegate next)
@@ -16,6 +20,7 @@ internal sealed class CallCounter
         lock (_gate)
         {
             Active++;
+            _changes++;
         }
 
         try
@@ -26,6 +31,7 @@ internal sealed class CallCounter
         {
             lock (_gate)
             {
+                _changes++;
                 if (--Active == 0)
                 {
                     _none?.TrySetResult();

@@ -52,7 +52,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
             manager.Ready();
         });
         manager.Ready();
-        await WaitAsync(stop);
+        await Task.WhenAll(WaitAsync(stop), IdleMemory.ReleaseAsync(_calls, stop));
 
         manager.Stopping();
         DaemonLog.Draining(logger, _calls.Active, options.DrainTimeout.TotalSeconds);
