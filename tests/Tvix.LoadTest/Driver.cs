@@ -15,7 +15,7 @@ internal sealed class Driver(string tool, string folder, TimeSpan duration, int 
     private const long MoreMemory = 96L << 20;
     private const long MostMemory = 768L << 20;
     private const int MoreThreads = 16;
-    private const int MoreFiles = 32; // connections to the index
+    private const int MoreFiles = 2 * Clients; // a connection to the index, which is two handles, for each call that reads it at the same time
     private const int MoreHandles = 4;
 
     private readonly Tally _tally = new();
@@ -29,7 +29,7 @@ internal sealed class Driver(string tool, string folder, TimeSpan duration, int 
             ProcessSample fresh = daemon.Sample();
             Console.WriteLine($"{Clients} clients, seed {seed}; at the start: {fresh}");
             await LoadAsync(daemon, TimeSpan.FromSeconds(Math.Max(5, duration.TotalSeconds / 4)), 0);
-            ProcessSample warm = await SettleAsync(daemon, fresh, fresh.Resident * 2);
+            ProcessSample warm = await SettleAsync(daemon, fresh, fresh.Resident + MoreMemory);
             Console.WriteLine($"after the warm-up: {warm}");
             Stopwatch clock = Stopwatch.StartNew();
             (long written, long read, int operations) = (_tally.BytesWritten, _tally.BytesRead, _tally.Operations.Sum(o => o.Value));
@@ -82,7 +82,7 @@ internal sealed class Driver(string tool, string folder, TimeSpan duration, int 
     {
         Stopwatch clock = Stopwatch.StartNew();
         ProcessSample sample = daemon.Sample();
-        while (clock.Elapsed < TimeSpan.FromSeconds(15) && (sample.Sockets > fresh.Sockets || sample.Resident > memory))
+        while (clock.Elapsed < TimeSpan.FromSeconds(30) && (sample.Sockets > fresh.Sockets || sample.Resident > memory))
         {
             await Task.Delay(250);
             sample = daemon.Sample();
