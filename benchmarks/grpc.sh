@@ -23,6 +23,7 @@ cp scripts/foreign/package.json "$work/" && (cd "$work" && npm install --no-audi
 export FOREIGN_MODULES=$work
 dotnet build benchmarks/Tvix.Benchmarks -c Release > "$work/build.log" || { cat "$work/build.log"; exit 1; }
 ours=$PWD/artifacts/bin/Tvix.Benchmarks/release/Tvix.Benchmarks
+export DOTNET_TieredPGO=0 # compiled sooner: clients live for some seconds only
 
 start() { # NAME COMMAND…: a server, which tells its port
   local name=$1 log=$work/$1.log; shift
