@@ -26,9 +26,6 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
     private const int ConnectionWindowSize = 8 << 20;
     private const int MaxFrameSize = 256 << 10;
 
-    /// <summary>How long handlers have to notice that their call was cut.</summary>
-    private static readonly TimeSpan s_cutTimeout = TimeSpan.FromSeconds(5);
-
     private readonly CallCounter _calls = new();
     private readonly List<(ListenOptions Listener, Func<string> Describe)> _listeners = [];
 
@@ -264,10 +261,10 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         }
         catch (OperationCanceledException) when (cut.IsCancellationRequested)
         {
-            // The calls are cut; what matters is that their handlers have ended before the store is closed.
+            // The calls are cut; the store is closed once their handlers have ended, however long a write to disk takes. A second signal does not wait.
         }
 
-        await Task.WhenAny(_calls.WhenNoneAsync(), Task.Delay(s_cutTimeout, CancellationToken.None));
+        await _calls.WhenNoneAsync();
     }
 
     private static async Task WaitAsync(CancellationToken stop)

@@ -201,17 +201,17 @@ public sealed class GrpcStoreAddress
         {
             if (new FileInfo(TokenFile!).Length > MaxTokenLength)
             {
-                throw new GrpcException(GrpcStatusCode.Unauthenticated, $"The file with the token, {TokenFile}, is too long for one.");
+                throw new StorageException($"The file with the token, {TokenFile}, is too long for one.");
             }
 
             string token = (await File.ReadAllTextAsync(TokenFile!, cancellationToken).ConfigureAwait(false)).Trim();
             return token.Length > 0 && !token.AsSpan().ContainsAnyExceptInRange('!', '~')
                 ? token
-                : throw new GrpcException(GrpcStatusCode.Unauthenticated, $"The file {TokenFile} holds no token.");
+                : throw new StorageException($"The file {TokenFile} holds no token.");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new GrpcException(GrpcStatusCode.Unauthenticated, $"The token cannot be read: {e.Message}", e);
+            throw new StorageException($"The token cannot be read: {e.Message}", e);
         }
     }
 

@@ -91,11 +91,6 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
             }
 
             await _method.Handler(ReadAllAsync(), this, this).ConfigureAwait(false);
-            if (!_method.Method.IsClientStreaming && await ReadMessageAsync().ConfigureAwait(false) is not null)
-            {
-                throw new GrpcException(GrpcStatusCode.Unimplemented, $"{_method.Path} takes one message, but more came.");
-            }
-
             await EndAsync(GrpcStatusCode.Ok, "").ConfigureAwait(false);
         }
         catch (GrpcException e)
@@ -158,35 +153,44 @@ internal sealed class GrpcHttpCall<TRequest, TResponse> : IGrpcServerContext, IG
         }
 
         _enumerated = true;
+        if (!_method.Method.IsClientStreaming)
+        {
+            // What is asked for counts once it has been said to the end: nothing is done for a client that breaks off before that.
+            yield return Parse((await ReadMessageAsync(isOnly: true).ConfigureAwait(false))!.Value);
+            yield break;
+        }
+
         while (await ReadMessageAsync().ConfigureAwait(false) is { } bytes)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            TRequest request;
-            try
-            {
-                request = _method.Method.Request.Read(bytes);
-            }
-            catch (FormatException e)
-            {
-                throw new GrpcException(GrpcStatusCode.InvalidArgument, e.Message, e);
-            }
-
-            yield return request;
+            yield return Parse(bytes);
         }
     }
 
-    /// <summary>The next message; <see langword="null"/> after the last.</summary>
-    private async ValueTask<ReadOnlySequence<byte>?> ReadMessageAsync()
+    /// <summary>The next message, or the only one; <see langword="null"/> after the last.</summary>
+    private async ValueTask<ReadOnlySequence<byte>?> ReadMessageAsync(bool isOnly = false)
     {
         try
         {
-            return await _reader.ReadAsync(_stop.Token).ConfigureAwait(false);
+            return isOnly ? await _reader.ReadSingleAsync(_stop.Token).ConfigureAwait(false) : await _reader.ReadAsync(_stop.Token).ConfigureAwait(false);
         }
         catch (IOException e) when (e is not BadHttpRequestException)
         {
             // The connection broke. That is no failure of the server's, and must not look like one of a store's files to the handler.
             await _stop.CancelAsync().ConfigureAwait(false);
             throw new OperationCanceledException("The client went away.", e, _stop.Token);
+        }
+    }
+
+    private TRequest Parse(in ReadOnlySequence<byte> bytes)
+    {
+        try
+        {
+            return _method.Method.Request.Read(bytes);
+        }
+        catch (FormatException e)
+        {
+            throw new GrpcException(GrpcStatusCode.InvalidArgument, e.Message, e);
         }
     }
 

@@ -17,8 +17,10 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     private readonly HttpMessageInvoker _http;
     private readonly string _target;
     private readonly GrpcStreamingContent? _streaming;
+    private GrpcSingleContent? _single;
     private readonly HttpRequestMessage _request;
     private readonly PooledBuffer _frame = new();
+    private readonly SemaphoreSlim _reading = new(1);
     private Task<HttpResponseMessage>? _response;
     private GrpcStreamFrameReader? _reader;
     private bool _opened;
@@ -26,6 +28,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     private bool _deadlinePassed;
     private bool _ended;
     private GrpcException? _failure;
+    private GrpcException? _writeFailure;
     private TResponse? _current;
 
     public GrpcHttpClientCall(
@@ -118,7 +121,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             catch (Exception e) when (e is IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException or OperationCanceledException && !_stop.IsCancellationRequested)
             {
                 // The server ended the call before it had read everything (a write that waits for the window is cancelled then). Its status says why.
-                await ReadToEndAsync().ConfigureAwait(false);
+                await FindStatusAsync().ConfigureAwait(false);
                 throw Failure(e);
             }
         }
@@ -137,7 +140,12 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             cancellationToken.ThrowIfCancellationRequested();
             if (_streaming is null)
             {
-                _response ??= SendAsync(new GrpcSingleContent(_frame.WrittenMemory));
+                if (_single is null)
+                {
+                    _single = new GrpcSingleContent(_frame.WrittenMemory, _stop.Token);
+                    _response = SendAsync(_single);
+                }
+
                 return;
             }
 
@@ -153,16 +161,20 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     public async ValueTask<bool> MoveNextAsync(CancellationToken cancellationToken = default)
     {
         ThrowIfFailed();
-        _hasCurrent = false;
-        if (_ended)
-        {
-            return false;
-        }
-
         using CancellationTokenRegistration registration = Register(cancellationToken);
+        bool isReading = false;
         try
         {
             cancellationToken.ThrowIfCancellationRequested();
+            await _reading.WaitAsync(_stop.Token).ConfigureAwait(false); // a write that failed may be looking for the status
+            isReading = true;
+            ThrowIfFailed();
+            _hasCurrent = false;
+            if (_ended)
+            {
+                return false;
+            }
+
             HttpResponseMessage response = await ResponseAsync().ConfigureAwait(false);
             if (_reader is not null && await _reader.ReadAsync(_stop.Token).ConfigureAwait(false) is { } bytes)
             {
@@ -176,6 +188,13 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         catch (Exception e) when (Translate(e, cancellationToken) is { } translated)
         {
             throw translated;
+        }
+        finally
+        {
+            if (isReading)
+            {
+                _reading.Release();
+            }
         }
     }
 
@@ -192,32 +211,37 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             await _stop.CancelAsync().ConfigureAwait(false);
         }
 
-        if (_response is not null)
+        try
         {
-            try
+            if (_response is not null)
             {
-                using HttpResponseMessage response = await _response.ConfigureAwait(false);
+                // Whoever made the call has heard what was wrong with it.
+                await ((Task)_response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                if (_response.IsCompletedSuccessfully)
+                {
+                    (await _response.ConfigureAwait(false)).Dispose();
+                }
             }
-            catch (Exception e) when (e is OperationCanceledException or HttpRequestException or IOException or GrpcException)
+        }
+        finally
+        {
+            if (!_ended || _single?.IsBusy == true)
             {
-                // The call is over, and whoever made it has heard why.
+                _frame.Abandon(); // a write that was cut off may still read it
             }
-        }
 
-        if (!_ended)
-        {
-            _frame.Abandon(); // a write that was cut off may still hold it
-        }
+            _frame.Dispose();
+            _reader?.Dispose();
+            _reading.Dispose();
+            _request.Dispose();
+            if (_deadlineTimer is not null)
+            {
+                await _deadlineTimer.DisposeAsync().ConfigureAwait(false);
+            }
 
-        _request.Dispose();
-        _reader?.Dispose();
-        _frame.Dispose();
-        if (_deadlineTimer is not null)
-        {
-            await _deadlineTimer.DisposeAsync().ConfigureAwait(false);
+            await _stop.CancelAsync().ConfigureAwait(false); // for a message that the server answered without taking it
+            _stop.Dispose();
         }
-
-        _stop.Dispose();
     }
 
     private TResponse Parse(in ReadOnlySequence<byte> bytes)
@@ -256,11 +280,35 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             return await content.Stream.ConfigureAwait(false);
         }
 
-        await ReadToEndAsync().ConfigureAwait(false);
+        await FindStatusAsync().ConfigureAwait(false);
         throw new GrpcException(GrpcStatusCode.Unknown, $"The server ended {_method.Path} before it was asked.");
     }
 
-    /// <summary>Finds the status of a call that nothing more is sent to. Throws, unless it is a good one.</summary>
+    /// <summary>Finds the status of a call that nothing more can be sent to. Throws, unless it is a good one.</summary>
+    private async ValueTask FindStatusAsync()
+    {
+        if (_method.IsServerStreaming)
+        {
+            // There may be answers yet, which are for whoever reads.
+            throw _writeFailure = new GrpcException(
+                GrpcStatusCode.Aborted, $"The server takes no more messages of {_method.Path}; how it ended the call shows when its answers are read.");
+        }
+
+        await _reading.WaitAsync(_stop.Token).ConfigureAwait(false);
+        try
+        {
+            ThrowIfFailed();
+            if (!_ended)
+            {
+                await ReadToEndAsync().ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            _reading.Release();
+        }
+    }
+
     private async ValueTask ReadToEndAsync()
     {
         HttpResponseMessage response = await ResponseAsync().ConfigureAwait(false);
@@ -352,7 +400,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     {
         if (e is GrpcException failure)
         {
-            _failure = failure;
+            _failure = failure == _writeFailure ? _failure : failure;
             return null;
         }
 

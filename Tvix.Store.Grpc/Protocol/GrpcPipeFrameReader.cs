@@ -45,6 +45,40 @@ internal sealed class GrpcPipeFrameReader(PipeReader body, int maxMessageSize) :
         }
     }
 
+    /// <summary>The only message, once the end of the body has been seen.</summary>
+    /// <exception cref="GrpcException">There is none, or more than one, or as for <see cref="ReadAsync"/>.</exception>
+    public async ValueTask<ReadOnlySequence<byte>> ReadSingleAsync(CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            ReadResult result = await body.ReadAsync(cancellationToken).ConfigureAwait(false);
+            ReadOnlySequence<byte> buffer = result.Buffer;
+            if (TryParse(buffer, out ReadOnlySequence<byte> message, out bool compressed))
+            {
+                if (!buffer.Slice(message.End).IsEmpty)
+                {
+                    throw new GrpcException(GrpcStatusCode.Unimplemented, "The call takes one message, but more came.");
+                }
+
+                if (result.IsCompleted)
+                {
+                    _consumed = message.End;
+                    return compressed ? GrpcFrame.Decompress(message, _decompressed, IsGzip, maxMessageSize) : message;
+                }
+            }
+            else if (result.IsCompleted)
+            {
+                throw buffer.IsEmpty ? new GrpcException(GrpcStatusCode.Unimplemented, "The call takes one message, but none came.") : GrpcFrame.BreaksOff();
+            }
+
+            body.AdvanceTo(buffer.Start, buffer.End);
+            if (result.IsCanceled)
+            {
+                throw new OperationCanceledException();
+            }
+        }
+    }
+
     public void Dispose() => _decompressed.Dispose();
 
     private bool TryParse(ReadOnlySequence<byte> buffer, out ReadOnlySequence<byte> message, out bool compressed)

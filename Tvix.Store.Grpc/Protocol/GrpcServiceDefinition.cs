@@ -91,7 +91,7 @@ public sealed class GrpcServiceDefinition
 
     private static async ValueTask<T> SingleAsync<T>(IAsyncEnumerable<T> requests, CancellationToken cancellationToken)
     {
-        // The message is not valid once the next is asked for; that there is no next one is checked at the end of the call.
+        // That there is no other is for whoever reads them: the message is not valid once the next is asked for.
         await foreach (T request in requests.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
             return request;

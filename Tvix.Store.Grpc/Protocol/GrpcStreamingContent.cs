@@ -25,7 +25,11 @@ internal sealed class GrpcStreamingContent(bool sendsAtOnce) : GrpcRequestConten
             await stream.FlushAsync(cancellationToken).ConfigureAwait(false);
         }
 
-        _stream.TrySetResult(stream);
+        if (!_stream.TrySetResult(stream))
+        {
+            throw new IOException("A stream of messages cannot be sent a second time.");
+        }
+
         await _completed.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 }

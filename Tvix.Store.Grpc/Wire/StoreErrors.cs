@@ -63,7 +63,7 @@ internal static class StoreErrors
     public static bool IsKnown(Exception e) => e
         is not (ConnectionResetException or BadHttpRequestException)
         and (CastoreException or TvixStoreException or ArgumentException or FormatException or NotSupportedException or TimeoutException or IOException
-            or InvalidDataException or UnauthorizedAccessException);
+            or InvalidDataException or UnauthorizedAccessException or OperationCanceledException);
 
     /// <summary>How a call ends whose handler threw.</summary>
     /// <param name="e">What the handler threw.</param>
@@ -166,10 +166,9 @@ internal static class StoreErrors
 
     private static Exception FromCode(GrpcException e, string message) => e.StatusCode switch
     {
-        GrpcStatusCode.Cancelled => new OperationCanceledException(message, e),
         GrpcStatusCode.InvalidArgument => new ArgumentException(message, e),
         GrpcStatusCode.Unimplemented => new NotSupportedException(message, e),
-        GrpcStatusCode.Unavailable or GrpcStatusCode.Aborted => new StorageException(message, e, isTransient: true),
+        GrpcStatusCode.Unavailable or GrpcStatusCode.Aborted or GrpcStatusCode.Cancelled => new StorageException(message, e, isTransient: true),
         GrpcStatusCode.DeadlineExceeded => new StorageException(message, new TimeoutException(e.Message, e), isTransient: true),
         GrpcStatusCode.Unauthenticated => new StorageException($"{message} (The server wants to know who asks: a token is missing, or wrong.)", e),
         GrpcStatusCode.PermissionDenied => new StorageException($"{message} (The server does not permit it.)", e),

@@ -400,6 +400,55 @@ public sealed class GrpcProtocolTests
         Assert.That(gone.Message, Does.Contain(channel.Address.Authority));
     }
 
+    [Test]
+    public async Task Unary_ThatBreaksOffBeforeItsEnd_IsNotServed()
+    {
+        int served = 0;
+        TaskCompletionSource<bool> read = new();
+        await using TestServer server = await TestServer.StartAsync(app =>
+        {
+            app.Use(async (http, next) =>
+            {
+                await next();
+                read.TrySetResult(true);
+            });
+            app.MapGrpc([EchoService.Define((_, _) =>
+            {
+                served++;
+                return ValueTask.CompletedTask;
+            })]);
+        });
+        using GrpcChannel channel = server.Connect();
+
+        // For the client a stream of messages, so that it does not end after the first; for the server a unary call.
+        GrpcMethod<EchoMessage, EchoMessage> open = EchoService.Unary with { IsClientStreaming = true, IsServerStreaming = true };
+        await using (IGrpcCall<EchoMessage, EchoMessage> call = channel.Start(open))
+        {
+            await call.WriteAsync(new EchoMessage());
+        }
+
+        await read.Task.WaitAsync(_soon);
+        Assert.That(served, Is.Zero);
+        await using IGrpcCall<EchoMessage, EchoMessage> two = channel.Start(open);
+        await two.WriteAsync(new EchoMessage { Times = 1 });
+        GrpcException e = Assert.ThrowsAsync<GrpcException>(async () =>
+        {
+            await two.WriteAsync(new EchoMessage { Times = 2 });
+            await two.CompleteAsync();
+            await two.MoveNextAsync();
+        })!;
+        Assert.That(e.StatusCode, Is.EqualTo(GrpcStatusCode.Unimplemented).Or.EqualTo(GrpcStatusCode.Aborted));
+        Assert.That(served, Is.Zero);
+    }
+
+    [Test]
+    public async Task Dispose_AfterATokenThatCouldNotBeRead_DoesNotThrowAgain()
+    {
+        await using TestServer server = await TestServer.StartAsync(app => app.MapGrpc([EchoService.Define()]));
+        using GrpcChannel channel = server.Connect(new GrpcChannelOptions { BearerToken = _ => throw new InvalidOperationException("no token") });
+        Assert.That(async () => await channel.UnaryAsync(EchoService.Unary, new EchoMessage(), m => m), Throws.InvalidOperationException.With.Message.EqualTo("no token"));
+    }
+
     [TestCase("/no/such/socket", "there is no such socket")]
     [TestCase("/dev/null", "nobody listens")]
     public void UnixSocket_ThatIsNone_IsNamedWithTheReason(string path, string reason)

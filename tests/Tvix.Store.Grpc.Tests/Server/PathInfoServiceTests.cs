@@ -130,7 +130,7 @@ public sealed class PathInfoServiceTests(GrpcPackage package)
         await call.Stalled;
         Assert.That(produced, Is.EqualTo(1));
         call.Fail();
-        Assert.That(async () => await handling, Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await handling, Throws.TypeOf<GrpcException>().With.Property("StatusCode").EqualTo(GrpcStatusCode.Cancelled));
         Assert.That(produced, Is.EqualTo(1));
 
         async IAsyncEnumerable<PathInfo> Produce()

@@ -43,7 +43,7 @@ public sealed class StoreErrorsTests
             yield return new Line(new TimeoutException("secret"), GrpcStatusCode.Unavailable, GrpcStatusCode.Unavailable, typeof(StorageException), typeof(StorageException));
             yield return new Line(new IOException("secret"), GrpcStatusCode.Internal, GrpcStatusCode.Internal, typeof(StorageException), typeof(StorageException));
             yield return new Line(new UnauthorizedAccessException("secret"), GrpcStatusCode.Internal, GrpcStatusCode.Internal, typeof(StorageException), typeof(StorageException));
-            yield return new Line(new OperationCanceledException("x"), GrpcStatusCode.Cancelled, GrpcStatusCode.Cancelled);
+            yield return new Line(new OperationCanceledException("x"), GrpcStatusCode.Cancelled, GrpcStatusCode.Cancelled, typeof(StorageException), typeof(StorageException));
             yield return new Line(new InvalidOperationException("secret"), GrpcStatusCode.Unknown, GrpcStatusCode.Unknown, typeof(StorageException), typeof(StorageException));
         }
     }
@@ -85,7 +85,7 @@ public sealed class StoreErrorsTests
         }
     }
 
-    [TestCase(GrpcStatusCode.Cancelled, typeof(OperationCanceledException))]
+    [TestCase(GrpcStatusCode.Cancelled, typeof(StorageException), true)]
     [TestCase(GrpcStatusCode.Unknown, typeof(StorageException), false)]
     [TestCase(GrpcStatusCode.InvalidArgument, typeof(ArgumentException))]
     [TestCase(GrpcStatusCode.DeadlineExceeded, typeof(StorageException), true)]
