@@ -123,8 +123,16 @@ internal sealed class Client(string address, int seed, Tally tally) : IAsyncDisp
     private static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         Socket socket = new(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
-        await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
-        return new NetworkStream(socket, ownsSocket: true);
+        try
+        {
+            await socket.ConnectAsync(context.DnsEndPoint, cancellationToken);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose(); // the daemon may have accepted it all the same
+            throw;
+        }
     }
 
     /// <summary>Closes the connections as if the process had been killed; over TCP, with a reset.</summary>
