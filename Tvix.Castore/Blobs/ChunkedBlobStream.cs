@@ -59,7 +59,7 @@ public sealed class ChunkedBlobStream : Stream
         }
 
         _source = source;
-        _chunks = [.. chunks];
+        _chunks = [.. chunks.Where(static chunk => chunk.Size > 0)]; // the others give nothing to read, and nothing is fetched for them
         _maxChunkBytes = maxChunkBytes;
         _offsets = new long[_chunks.Length + 1];
         for (int i = 0; i < _chunks.Length; i++)
@@ -83,6 +83,12 @@ public sealed class ChunkedBlobStream : Stream
     internal static ChunkedBlobStream OverRemote(IBlobService source, B3Digest digest, IReadOnlyList<BlobChunk> chunks, int maxChunkBytes, ChunkReadAhead ahead) =>
         new(source, chunks, true, maxChunkBytes, digest, ahead);
 
+    /// <summary>As the public one, which checks the digest of the whole as well if it is read from the start, before the last chunk is handed
+    /// out.</summary>
+    internal static ChunkedBlobStream OfWhole(IBlobService source, B3Digest digest, IReadOnlyList<BlobChunk> chunks) =>
+        new(source, chunks, false, whole: digest);
+
+    /// <exception cref="DigestMismatchException">There is nothing to read, and the whole is not the empty blob.</exception>
     private ChunkedBlobStream(
         IBlobService source,
         IReadOnlyList<BlobChunk> chunks,
@@ -96,6 +102,10 @@ public sealed class ChunkedBlobStream : Stream
         _whole = whole;
         _wholeHasher = whole is null ? null : new Blake3Hasher();
         _shared = ahead;
+        if (_chunks.Length == 0 && whole is { } expected)
+        {
+            ThrowUnlessWhole(expected, Blake3Hasher.HashData([]));
+        }
     }
 
     /// <inheritdoc/>
@@ -319,15 +329,25 @@ public sealed class ChunkedBlobStream : Stream
             return;
         }
 
-        B3Digest actual = _wholeHasher.GetCurrentDigest();
-        if (actual != _whole)
+        try
+        {
+            ThrowUnlessWhole(_whole!.Value, _wholeHasher.GetCurrentDigest());
+            _wholeHasher = null;
+        }
+        catch (DigestMismatchException e)
         {
             content.Dispose();
-            _damage = new DigestMismatchException(_whole!.Value, actual, "put together of the chunks that it is said to consist of");
-            throw _damage;
+            _damage = e;
+            throw;
         }
+    }
 
-        _wholeHasher = null;
+    private static void ThrowUnlessWhole(B3Digest expected, B3Digest actual)
+    {
+        if (actual != expected)
+        {
+            throw new DigestMismatchException(expected, actual, "put together of the chunks that it is said to consist of");
+        }
     }
 
     /// <summary>The chunk that was fetched ahead if it is the right one, or else a fresh one.</summary>

@@ -23,6 +23,8 @@ namespace Tvix.Store.Grpc.Client;
 /// </remarks>
 public sealed partial class GrpcBlobService : IBlobService
 {
+    private static readonly B3Digest s_emptyBlob = Blake3Hasher.HashData([]);
+
     private readonly IGrpcInvoker _invoker;
     private readonly GrpcBlobServiceOptions _options;
     private readonly StoreMethods _methods;
@@ -129,13 +131,21 @@ public sealed partial class GrpcBlobService : IBlobService
                 throw new StorageException($"The server's list of the chunks of {digest} adds up to more than a blob can be.");
             }
 
+            if (chunk.Size == 0 && !(chunks.Length == 1 && digest == s_emptyBlob))
+            {
+                throw new StorageException($"The server's list of the chunks of {digest} has one of no bytes, at {i}.");
+            }
+
             total += chunk.Size;
             chunks[i] = new BlobChunk(new B3Digest(chunk.Digest.Span), chunk.Size);
         }
 
-        return chunks.Length == 1 && chunks[0].Digest != digest
-            ? throw new StorageException($"The server says that the blob {digest} consists of one other, {chunks[0].Digest}.")
-            : chunks;
+        if (chunks.Length == 1 && chunks[0].Digest != digest)
+        {
+            throw new StorageException($"The server says that the blob {digest} consists of one other, {chunks[0].Digest}.");
+        }
+
+        return total == 0 ? [] : chunks;
     }
 
     /// <summary>Reads a blob into memory, unless it is longer than it may be.</summary>

@@ -137,6 +137,48 @@ public sealed class GrpcBlobServiceFaultTests
     }
 
     [Test]
+    public async Task OpenRead_ChunksOfNoBytes_AreNotTaken([Values(0, 1, 2)] int where, [Values] bool otherwiseRight)
+    {
+        // They would not be read, so that a check that counts chunks would never see the last one.
+        await using FakeServer server = await FakeServer.StartAsync(new GrpcBlobServiceOptions { MaxBufferedBlob = 10 });
+        StatBlobResponse answer = FakeServer.Chunks(_pieces[0], _pieces[1]);
+        answer.Chunks.Insert(where, FakeServer.Chunks([[]]).Chunks[0]);
+        server.Stat = (_, _) => new(answer);
+        server.Read = FakeServer.Sends(_pieces);
+        B3Digest digest = otherwiseRight ? Blake3Hasher.HashData([.. _pieces[0], .. _pieces[1]]) : LargeDigest;
+        Assert.That(
+            async () => await server.Client.Blobs.OpenReadAsync(digest),
+            Throws.InstanceOf<StorageException>().With.Message.Contains(digest.ToString()));
+    }
+
+    [Test]
+    public async Task OpenRead_NothingButChunksOfNoBytes_IsNotAnEmptyBlob([Values(1, 2)] int count, [Values] bool ofTheBlobItself)
+    {
+        await using FakeServer server = await FakeServer.StartAsync();
+        StatBlobResponse answer = FakeServer.Chunks([.. Enumerable.Repeat(ofTheBlobItself ? _small : [], count)]);
+        foreach (StatBlobResponse.Types.ChunkMeta chunk in answer.Chunks)
+        {
+            chunk.Size = 0;
+        }
+
+        server.Stat = (_, _) => new(answer);
+        server.Read = FakeServer.Sends(_small, []);
+        Assert.That(async () => await server.Client.Blobs.OpenReadAsync(SmallDigest), Throws.InstanceOf<StorageException>());
+    }
+
+    [Test]
+    public async Task OpenRead_EmptyBlobAsOneChunk_IsEmpty()
+    {
+        await using FakeServer server = await FakeServer.StartAsync();
+        server.Stat = (_, _) => new(FakeServer.Chunks([[]]));
+        server.Read = FakeServer.Sends([[]]);
+        B3Digest empty = Blake3Hasher.HashData([]);
+        Assert.That(await server.Client.Blobs.GetChunksAsync(empty), Is.Empty);
+        await using Stream stream = (await server.Client.Blobs.OpenReadAsync(empty))!;
+        Assert.That(stream.Length, Is.Zero);
+    }
+
+    [Test]
     public async Task GetChunks_SenselessList_Throws()
     {
         await using FakeServer server = await FakeServer.StartAsync();
