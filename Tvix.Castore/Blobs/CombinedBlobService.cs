@@ -7,7 +7,8 @@ namespace Tvix.Castore.Blobs;
 /// </summary>
 /// <remarks>
 /// <para>A blob that only the far service has is read chunk by chunk where it is kept in chunks, and chunks that the near service has are
-/// taken from there. Nothing that is read is copied into the near service.</para>
+/// taken from there. Such a blob is held to its digest as a whole, too, if it is read from the start to the end. Nothing that is read is
+/// copied into the near service.</para>
 /// <para>Only absence leads from near to far: a near service that fails is not passed over.</para>
 /// </remarks>
 /// <param name="near">Asked first, and the only one written to.</param>
@@ -35,7 +36,7 @@ public sealed class CombinedBlobService(IBlobService near, IBlobService far) : I
         {
             null => null,
             [] or [_] => await _far.OpenReadAsync(digest, cancellationToken).ConfigureAwait(false),
-            var chunks => new ChunkedBlobStream(this, chunks),
+            var chunks => ChunkedBlobStream.OfWhole(this, digest, chunks),
         };
     }
 

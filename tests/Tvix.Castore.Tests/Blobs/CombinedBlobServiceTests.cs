@@ -41,6 +41,36 @@ public sealed class CombinedBlobServiceTests
         Assert.That(far.Calls, Has.Count.EqualTo(3).And.None.Contains(third.ToString()));
     }
 
+    [TestCase(0, 1, 2)] // other bytes
+    [TestCase(1, 0)]
+    [TestCase(0, 2)] // none of the last
+    [TestCase(2, 2)] // nothing at all
+    public async Task OpenRead_ListOfOtherChunks_DoesNotEndWell(params int[] list)
+    {
+        byte[][] pieces = [SampleData.Bytes(1000, 1), SampleData.Bytes(1000, 2), []];
+        MemoryBlobService memory = new();
+        List<BlobChunk> chunks = [];
+        foreach (int piece in list)
+        {
+            chunks.Add(new BlobChunk(await memory.PutAsync(pieces[piece]), (ulong)pieces[piece].Length));
+        }
+
+        CombinedBlobService combined = new(new MemoryBlobService(), new LyingBlobService(memory, chunks));
+        DigestMismatchException e = Assert.ThrowsAsync<DigestMismatchException>(() => ReadAllAsync(combined, Blake3Hasher.HashData(Content)))!;
+        Assert.That(e.Expected, Is.EqualTo(Blake3Hasher.HashData(Content)));
+    }
+
+    [Test]
+    public async Task OpenRead_ChunksOfNoBytesInBetween_IsRead()
+    {
+        MemoryBlobService memory = new();
+        BlobChunk empty = new(await memory.PutAsync(default), 0);
+        BlobChunk first = new(await memory.PutAsync(Content.AsMemory(0, 2000)), 2000);
+        BlobChunk second = new(await memory.PutAsync(Content.AsMemory(2000)), 3000);
+        CombinedBlobService combined = new(new MemoryBlobService(), new LyingBlobService(memory, [empty, first, empty, second, empty]));
+        Assert.That(await ReadAllAsync(combined, Blake3Hasher.HashData(Content)), Is.EqualTo(Content));
+    }
+
     [Test]
     public async Task OpenRead_Near_DoesNotAskFar()
     {
@@ -91,5 +121,18 @@ public sealed class CombinedBlobServiceTests
         using MemoryStream copy = new();
         await stream.CopyToAsync(copy);
         return copy.ToArray();
+    }
+
+    /// <summary>Says of every blob that it consists of the same chunks.</summary>
+    private sealed class LyingBlobService(MemoryBlobService inner, IReadOnlyList<BlobChunk> chunks) : IBlobService
+    {
+        public ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken = default) => inner.HasAsync(digest, cancellationToken);
+
+        public ValueTask<Stream?> OpenReadAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
+            inner.OpenReadAsync(digest, cancellationToken);
+
+        public ValueTask<BlobWriter> OpenWriteAsync(CancellationToken cancellationToken = default) => inner.OpenWriteAsync(cancellationToken);
+
+        public ValueTask<IReadOnlyList<BlobChunk>?> GetChunksAsync(B3Digest digest, CancellationToken cancellationToken = default) => new(chunks);
     }
 }
