@@ -1,6 +1,7 @@
 using System.Text;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Export;
 using Tvix.Castore.Import;
@@ -161,7 +162,7 @@ public sealed partial class TvixStore : IAsyncDisposable
         };
 
         // What is there already may have signatures and a deriver, which must not be lost.
-        PathInfo? known = await PathInfos.GetAsync(info.StorePath.Digest, cancellationToken).ConfigureAwait(false);
+        PathInfo? known = await ServiceCapabilities.WrittenTo(PathInfos).GetAsync(info.StorePath.Digest, cancellationToken).ConfigureAwait(false);
         return known is not null && info == known with { Signatures = [], Deriver = null }
             ? known
             : await PathInfos.PutAsync(info, cancellationToken).ConfigureAwait(false);

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Tvix.Castore.Blake3;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Model;
 using Tvix.Castore.Telemetry;
 
@@ -20,7 +21,7 @@ namespace Tvix.Castore.Blobs;
 /// <para>Only absence leads from near to far: a service that fails is not passed over. Asking for existence or for chunks fetches no
 /// contents.</para>
 /// </remarks>
-public sealed class CachingBlobService : IBlobService
+public sealed class CachingBlobService : IBlobService, IWrittenElsewhere<IBlobService>
 {
     private const int BufferBytes = 256 << 10;
     private const int SmallBytes = 1 << 20;
@@ -45,6 +46,8 @@ public sealed class CachingBlobService : IBlobService
     }
 
     internal CacheLookups Lookups { get; } = new("blob");
+
+    IBlobService IWrittenElsewhere<IBlobService>.WrittenTo => _writes == CacheWrites.Near ? this : ServiceCapabilities.WrittenTo(_far);
 
     private IBlobService Written => _writes == CacheWrites.Near ? _near : _far;
 

@@ -16,4 +16,8 @@ public static class ServiceCapabilities
 
         return service as T;
     }
+
+    /// <summary>The service to ask before writing to another whether that must be; see <see cref="IWrittenElsewhere{TService}"/>.</summary>
+    internal static T WrittenTo<T>(T service)
+        where T : class => Find<IWrittenElsewhere<T>>(service)?.WrittenTo ?? service;
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Model;
 using Tvix.Castore.Telemetry;
 
@@ -16,7 +17,7 @@ namespace Tvix.Castore.Directories;
 /// it, has no closure near, and that is a failure; so a tree is written with <see cref="OpenPutter"/>, or all of it to the same
 /// side.</para>
 /// </remarks>
-public sealed class CachingDirectoryService : IDirectoryService
+public sealed class CachingDirectoryService : IDirectoryService, IWrittenElsewhere<IDirectoryService>
 {
     private readonly IDirectoryService _near;
     private readonly IDirectoryService _far;
@@ -45,6 +46,8 @@ public sealed class CachingDirectoryService : IDirectoryService
     }
 
     internal CacheLookups Lookups { get; } = new("directory");
+
+    IDirectoryService IWrittenElsewhere<IDirectoryService>.WrittenTo => _writes == CacheWrites.Near ? this : ServiceCapabilities.WrittenTo(_far);
 
     /// <inheritdoc/>
     public async ValueTask<CastoreDirectory?> GetAsync(B3Digest digest, CancellationToken cancellationToken = default)

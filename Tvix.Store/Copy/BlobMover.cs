@@ -3,6 +3,7 @@ using System.Numerics;
 using System.Threading.Channels;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Model;
 using Tvix.Store.Nix;
 
@@ -26,6 +27,7 @@ internal sealed class BlobMover(IBlobService source, IBlobService target, CopyOp
     // To forget what is there costs no more than another look-up.
     private const int MaxRemembered = 250_000;
 
+    private readonly IBlobService _asked = ServiceCapabilities.WrittenTo(target);
     private readonly Lock _gate = new();
     private readonly Dictionary<B3Digest, List<ContentsPending>> _underWay = [];
     private readonly HashSet<B3Digest> _there = [];
@@ -116,7 +118,7 @@ internal sealed class BlobMover(IBlobService source, IBlobService target, CopyOp
     {
         await foreach (Request request in _requests.Reader.ReadAllAsync(cancellationToken).ConfigureAwait(false))
         {
-            if (await target.HasAsync(request.Digest, cancellationToken).ConfigureAwait(false))
+            if (await _asked.HasAsync(request.Digest, cancellationToken).ConfigureAwait(false))
             {
                 counters.AddSaved(request.Size);
                 Arrived(request.Digest);

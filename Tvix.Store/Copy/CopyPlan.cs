@@ -1,4 +1,5 @@
 using Tvix.Castore;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Model;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
@@ -12,6 +13,7 @@ namespace Tvix.Store.Copy;
 /// </remarks>
 internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions options)
 {
+    private readonly IPathInfoService _targetInfos = ServiceCapabilities.WrittenTo(target.PathInfos);
     private readonly Dictionary<StorePathDigest, PlannedPath> _planned = [];
 
     /// <summary>A path to look up.</summary>
@@ -66,7 +68,7 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
         {
             // Both questions at once.
             StorePathDigest digest = wave[i].Path.Digest;
-            Task<PathInfo?> there = target.PathInfos.GetAsync(digest, token).AsTask();
+            Task<PathInfo?> there = _targetInfos.GetAsync(digest, token).AsTask();
             Task<PathInfo?> here = wave[i].Info is { } known ? Task.FromResult<PathInfo?>(known) : source.PathInfos.GetAsync(digest, token).AsTask();
             await Task.WhenAll(here, there).ConfigureAwait(false);
             found[i] = (await here.ConfigureAwait(false), await there.ConfigureAwait(false));

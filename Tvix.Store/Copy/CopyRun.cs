@@ -1,4 +1,5 @@
 using Tvix.Castore;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
 using Tvix.Store.PathInfos;
@@ -109,7 +110,7 @@ internal sealed class CopyRun(TvixStore source, TvixStore target, CopyOptions op
     {
         try
         {
-            return await WalkAsync(target.Directories, root, pending, cancellationToken).ConfigureAwait(false) is not null;
+            return await WalkAsync(ServiceCapabilities.WrittenTo(target.Directories), root, pending, cancellationToken).ConfigureAwait(false) is not null;
         }
         catch (StorageException e) when (!e.IsTransient)
         {

@@ -10,7 +10,8 @@ namespace Tvix.Store.Copy;
 /// every blob that the target has, and of large blobs the chunks (see <see cref="CopyOptions.ReadChunksFromTarget"/>). A tree whose root
 /// directory the target has is walked there, and its directories are not read from the source; but since a store may have directories
 /// without the contents of their files, those are looked up even so. When the target turns out to have a part of the directories only,
-/// they are stored anew.</para>
+/// they are stored anew. Of a cache that writes far, it is the far store that must have something for it to be skipped; see <see
+/// cref="CacheWrites"/>.</para>
 /// <para><b>Order.</b> Blobs, then directories, then the path infos of references, then the path info. So a copy that is interrupted, by
 /// whatever, leaves no store path visible that is not complete, unless references are left out (<see
 /// cref="CopyOptions.IncludeReferences"/>). To go on, copy again: what has been stored is skipped. Where references form a cycle, which

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Tvix.Castore;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Telemetry;
 using Tvix.Store.Nix;
 
@@ -10,14 +11,14 @@ namespace Tvix.Store.PathInfos;
 /// <remarks>
 /// <para>A path info that was fetched is near before its contents are: these come when they are read, through the caches of blobs and
 /// directories beside this one. Who uses the near services without those finds path infos whose contents are not there. What is written
-/// with <see cref="CacheWrites.Both"/> goes far first and then near, as its contents do, so that no side has a path info whose contents
-/// were not written there.</para>
+/// with <see cref="CacheWrites.Both"/> goes far first and then near, after its contents, so that the far side has no path info without
+/// contents. The near one may: contents that far had already are not written again, but come near when they are read.</para>
 /// <para>A path info may change (it gains signatures); what is near counts. Replacing one through the cache replaces it near as well, also with
 /// <see cref="CacheWrites.Far"/>. What somebody else changes far away is not seen while an older one is near.</para>
 /// <para>Readers who miss the same path info at the same time share one fetch, which is cancelled when none of them waits any more. Neither
 /// absence nor failure is remembered. Only absence leads from near to far: a service that fails is not passed over.</para>
 /// </remarks>
-public sealed class CachingPathInfoService : IPathInfoService
+public sealed class CachingPathInfoService : IPathInfoService, IWrittenElsewhere<IPathInfoService>
 {
     private const int Stripes = 32;
 
@@ -42,6 +43,8 @@ public sealed class CachingPathInfoService : IPathInfoService
     }
 
     internal CacheLookups Lookups { get; } = new("path_info");
+
+    IPathInfoService IWrittenElsewhere<IPathInfoService>.WrittenTo => _writes == CacheWrites.Near ? this : ServiceCapabilities.WrittenTo(_far);
 
     /// <inheritdoc/>
     public async ValueTask<PathInfo?> GetAsync(StorePathDigest digest, CancellationToken cancellationToken = default)

@@ -1,3 +1,4 @@
+using Tvix.Castore.Composition;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 
@@ -12,10 +13,13 @@ namespace Tvix.Store.PathInfos;
 /// <param name="key">The key to sign with.</param>
 /// <param name="storeDirectory">The store directory, which is part of what is signed.</param>
 public sealed class SigningPathInfoService(IPathInfoService inner, SigningKey key, StoreDirectory storeDirectory = default)
-    : IPathInfoService
+    : IPathInfoService, IWrittenElsewhere<IPathInfoService>
 {
     private readonly IPathInfoService _inner = inner ?? throw new ArgumentNullException(nameof(inner));
     private readonly SigningKey _key = key ?? throw new ArgumentNullException(nameof(key));
+
+    // To look up is to look up beneath; what is written still has to come through here.
+    IPathInfoService IWrittenElsewhere<IPathInfoService>.WrittenTo => ServiceCapabilities.WrittenTo(_inner);
 
     /// <inheritdoc/>
     public ValueTask<PathInfo?> GetAsync(StorePathDigest digest, CancellationToken cancellationToken = default) =>

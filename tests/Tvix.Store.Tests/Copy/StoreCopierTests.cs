@@ -3,10 +3,12 @@ using Tvix.Castore;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
+using Tvix.Castore.Telemetry;
 using Tvix.Store.Copy;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 using Tvix.Store.PathInfos;
+using Tvix.Store.Telemetry;
 using Tvix.Store.Tests.Nar;
 
 namespace Tvix.Store.Tests.Copy;
@@ -34,6 +36,55 @@ public sealed class StoreCopierTests
         Assert.That(result.Blobs, Is.EqualTo(5));
         Assert.That(result.BytesCopied, Is.EqualTo(4445));
         Assert.That(result.BytesSaved, Is.EqualTo(8040), "what right and top have in common with left and bottom");
+    }
+
+    [Test]
+    public async Task Copy_IntoACacheThatHasItNear_BringsItFar(
+        [Values(CacheWrites.Far, CacheWrites.Both)] CacheWrites writes, [Values] bool alsoPathInfos, [Values] bool decorated)
+    {
+        TvixStore source = await SampleClosure.DiamondAsync();
+        TvixStore near = SampleClosure.NewStore();
+        TvixStore far = SampleClosure.NewStore();
+        await CopyAsync(source, near);
+        IBlobService blobs = new CachingBlobService(near.Blobs, far.Blobs, writes);
+        IDirectoryService directories = new CachingDirectoryService(near.Directories, far.Directories, writes);
+        IPathInfoService nearInfos = alsoPathInfos ? near.PathInfos : new MemoryPathInfoService();
+        IPathInfoService infos = new CachingPathInfoService(nearInfos, far.PathInfos, writes);
+        if (decorated)
+        {
+            blobs = new MeasuredBlobService(new CachingBlobService(new MemoryBlobService(), blobs, writes), "cache");
+            directories = new MeasuredDirectoryService(directories, "cache");
+            infos = new MeasuredPathInfoService(new SigningPathInfoService(infos, SigningKey.Generate("test")), "cache");
+        }
+
+        CopyResult result = await CopyAsync(source, new TvixStore(blobs, directories, infos));
+
+        Assert.That(result.CopiedPaths.Select(path => path.Name), Is.EqualTo(s_diamond));
+        await far.AssertCompleteAsync();
+        Assert.That(await far.ListAsync(), Has.Count.EqualTo(4));
+    }
+
+    [Test]
+    public async Task Import_PathInfoOnlyNear_IsWrittenFar([Values(CacheWrites.Far, CacheWrites.Both)] CacheWrites writes)
+    {
+        TvixStore near = SampleClosure.NewStore();
+        TvixStore far = SampleClosure.NewStore();
+        TvixStore cache = new(
+            new CachingBlobService(near.Blobs, far.Blobs, writes),
+            new CachingDirectoryService(near.Directories, far.Directories, writes),
+            new CachingPathInfoService(near.PathInfos, far.PathInfos, writes));
+        string file = Path.GetTempFileName();
+        try
+        {
+            await near.ImportAsync(file, new StoreImportOptions { Name = "file" });
+            PathInfo info = await cache.ImportAsync(file, new StoreImportOptions { Name = "file" });
+            Assert.That(await far.PathInfos.GetAsync(info.StorePath.Digest), Is.EqualTo(info));
+            await far.AssertCompleteAsync();
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     [Test]
