@@ -44,6 +44,7 @@ internal sealed class StoreHealth
         private readonly TimeProvider _time = options.TimeProvider;
         private Task<bool>? _answer;
         private long _answeredAt;
+        private Task? _abandoned; // the question that was not answered in time
         private bool? _last;
 
         public Task<bool> AskAsync()
@@ -51,19 +52,24 @@ internal sealed class StoreHealth
             lock (_lock)
             {
                 bool isFresh = _answer is { IsCompleted: false } || (_answer is not null && _time.GetElapsedTime(_answeredAt) < options.HealthInterval);
-                return isFresh ? _answer! : _answer = Task.Run(RunAsync);
+
+                // A service that hangs is not asked again before it has answered: the questions would pile up.
+                return isFresh || _abandoned is { IsCompleted: false } ? _answer! : _answer = Task.Run(RunAsync);
             }
         }
 
         private async Task<bool> RunAsync()
         {
             Exception? failure = null;
+            Task? asking = null;
             using (CancellationTokenSource tooLong = new(options.HealthTimeout, _time))
             {
                 try
                 {
-                    // A service that does not listen to the token is not waited for either.
-                    await ask(tooLong.Token).WaitAsync(tooLong.Token).ConfigureAwait(false);
+                    // A service that does not listen to the token is not waited for either, nor one that does not even return.
+                    CancellationToken token = tooLong.Token;
+                    asking = Task.Run(() => ask(token), CancellationToken.None);
+                    await asking.WaitAsync(token).ConfigureAwait(false);
                 }
                 catch (Exception e) when (e is DigestMismatchException or InvalidDirectoryException or InvalidPathInfoException)
                 {
@@ -81,8 +87,11 @@ internal sealed class StoreHealth
                 Log.HealthChanged(logger, failure, name, isServing);
             }
 
+            _ = asking?.ContinueWith( // nobody else looks at how it ends
+                static task => _ = task.Exception, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
             lock (_lock)
             {
+                _abandoned = asking;
                 _last = isServing;
                 _answeredAt = _time.GetTimestamp();
             }

@@ -98,6 +98,43 @@ public sealed class HealthTests
     }
 
     [Test]
+    public async Task Check_BackendStillHangs_IsNotAskedAgainBeforeItAnswers([Values] bool blocks)
+    {
+        TaskCompletionSource hanging = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        int asked = 0;
+        _server.PathInfos.Before = _ =>
+        {
+            Interlocked.Increment(ref asked);
+            if (blocks)
+            {
+                hanging.Task.Wait();
+            }
+
+            return new ValueTask(hanging.Task);
+        };
+        Task<ServingStatus> check = CheckAsync("tvix.store.v1.PathInfoService");
+        await _time.WaitForTimerAsync(_timeout);
+        _time.Advance(_timeout);
+        Assert.That(await check, Is.EqualTo(ServingStatus.NotServing));
+        for (int i = 0; i < 3; i++)
+        {
+            _time.Advance(_interval);
+            Assert.That(await CheckAsync("tvix.store.v1.PathInfoService"), Is.EqualTo(ServingStatus.NotServing));
+        }
+
+        Assert.That(asked, Is.EqualTo(1));
+        hanging.SetResult();
+        ServingStatus status;
+        while ((status = await CheckAsync("tvix.store.v1.PathInfoService")) == ServingStatus.NotServing)
+        {
+            _time.Advance(_interval); // until the backend has come back, which takes a moment
+        }
+
+        Assert.That(status, Is.EqualTo(ServingStatus.Serving));
+        Assert.That(asked, Is.EqualTo(2));
+    }
+
+    [Test]
     public async Task Watch_StatusChanges_TellsEachChange()
     {
         await using IGrpcCall<HealthCheckRequest, HealthCheckResponse> watch = await WatchAsync("");
