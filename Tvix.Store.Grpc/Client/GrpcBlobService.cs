@@ -161,9 +161,9 @@ public sealed partial class GrpcBlobService : IBlobService
         const int FirstBuffer = 1 << 20;
 
         cancellationToken.ThrowIfCancellationRequested();
-        IAsyncEnumerable<ReadOnlySequence<byte>> messages = _invoker.ServerStreamingAsync(
-            _methods.ReadBlob, new ReadBlobRequest { Digest = DigestBytes(digest) }, _call, cancellationToken);
-        GrpcDownload download = new(messages, Reading(digest));
+        ReadBlobRequest request = new() { Digest = DigestBytes(digest) };
+        GrpcDownload download = new(
+            token => _invoker.ServerStreamingAsync(_methods.ReadBlob, request, default, token), Reading(digest), _options.Timeout, cancellationToken);
         byte[]? buffer = null;
         Blake3Hasher? hasher = null; // of a blob that is too long
         long length = 0;

@@ -20,7 +20,7 @@ public sealed class GrpcDirectoryService : IDirectoryService
 {
     private readonly IGrpcInvoker _invoker;
     private readonly StoreMethods _methods;
-    private readonly GrpcCallOptions _call;
+    private readonly TimeSpan? _timeout;
     private readonly StepLimit _stepLimit;
 
     /// <summary>Makes a client.</summary>
@@ -34,7 +34,7 @@ public sealed class GrpcDirectoryService : IDirectoryService
         options.Validate();
         _invoker = invoker;
         _methods = StoreMethods.Of(options.Package);
-        _call = new GrpcCallOptions(Timeout: options.Timeout);
+        _timeout = options.Timeout;
         _stepLimit = new StepLimit(options.Timeout);
     }
 
@@ -120,8 +120,10 @@ public sealed class GrpcDirectoryService : IDirectoryService
     {
         GetDirectoryRequest request = new() { Digest = GrpcBlobService.DigestBytes(digest), Recursive = recursive };
         return new GrpcDownload(
-            _invoker.ServerStreamingAsync(_methods.GetDirectory, request, _call, cancellationToken),
-            $"Reading the {(recursive ? "tree" : "directory")} {digest}");
+            token => _invoker.ServerStreamingAsync(_methods.GetDirectory, request, default, token),
+            $"Reading the {(recursive ? "tree" : "directory")} {digest}",
+            _timeout,
+            cancellationToken);
     }
 
     private static CastoreDirectory Decode(ReadOnlySequence<byte> message) =>

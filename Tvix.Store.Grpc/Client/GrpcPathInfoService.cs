@@ -87,7 +87,10 @@ public sealed class GrpcPathInfoService : IPathInfoService, INarCalculationServi
     {
         cancellationToken.ThrowIfCancellationRequested();
         GrpcDownload download = new(
-            _invoker.ServerStreamingAsync(_methods.ListPathInfos, new ListPathInfoRequest(), _call, cancellationToken), "Listing path infos");
+            token => _invoker.ServerStreamingAsync(_methods.ListPathInfos, new ListPathInfoRequest(), default, token),
+            "Listing path infos",
+            _call.Timeout,
+            cancellationToken);
         await using (download.ConfigureAwait(false))
         {
             while (await download.MoveNextAsync().ConfigureAwait(false))

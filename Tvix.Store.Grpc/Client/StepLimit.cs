@@ -27,7 +27,11 @@ internal readonly struct StepLimit(TimeSpan? timeout)
         }
         catch (OperationCanceledException e) when (stop.IsCancellationRequested)
         {
-            throw new GrpcException(GrpcStatusCode.DeadlineExceeded, $"The server did nothing for {timeout.Value.TotalSeconds:0.###} s.", e);
+            throw Exceeded(timeout.Value, e);
         }
     }
+
+    /// <summary>What a step that took too long ends with.</summary>
+    public static GrpcException Exceeded(TimeSpan timeout, Exception cause) =>
+        new(GrpcStatusCode.DeadlineExceeded, $"The server did nothing for {timeout.TotalSeconds:0.###} s.", cause);
 }

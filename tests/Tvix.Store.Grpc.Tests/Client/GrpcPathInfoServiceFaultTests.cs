@@ -57,6 +57,72 @@ public sealed class GrpcPathInfoServiceFaultTests
     }
 
     [Test]
+    public async Task List_SlowReader_HasAllTheTimeInTheWorld()
+    {
+        await using FakeServer server = await FakeServer.StartAsync(parameters: "?timeout=1");
+        TaskCompletionSource goOn = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        server.List = async (responses, context) =>
+        {
+            await responses.WriteAsync(new Piece(_info.Encode()));
+            await goOn.Task.WaitAsync(context.CancellationToken);
+            await responses.WriteAsync(new Piece(_other.Encode()));
+        };
+        List<PathInfo> found = [];
+        await foreach (PathInfo info in server.Client.PathInfos.ListAsync())
+        {
+            found.Add(info);
+            if (found.Count == 1)
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1.5)); // more than the limit
+                goOn.SetResult();
+            }
+        }
+
+        Assert.That(found, Is.EqualTo(new[] { _info, _other }));
+    }
+
+    [Test]
+    public async Task List_SlowServer_EndsAtTheDeadline()
+    {
+        await using FakeServer server = await FakeServer.StartAsync(parameters: "?timeout=0.3");
+        server.List = async (responses, context) =>
+        {
+            await responses.WriteAsync(new Piece(_info.Encode()));
+            await Task.Delay(Timeout.Infinite, context.CancellationToken);
+        };
+        List<PathInfo> found = [];
+        StorageException e = Assert.ThrowsAsync<StorageException>(async () =>
+        {
+            await foreach (PathInfo info in server.Client.PathInfos.ListAsync())
+            {
+                found.Add(info);
+            }
+        })!;
+        Assert.That(e.IsTransient, Is.True);
+        Assert.That(found, Has.Count.EqualTo(1));
+    }
+
+    [Test]
+    public async Task List_CancelledWhileItWaits_IsTheCallersCancellation()
+    {
+        await using FakeServer server = await FakeServer.StartAsync();
+        server.List = async (responses, context) =>
+        {
+            await responses.WriteAsync(new Piece(_info.Encode()));
+            await Task.Delay(Timeout.Infinite, context.CancellationToken);
+        };
+        using CancellationTokenSource cancellation = new();
+        OperationCanceledException e = Assert.CatchAsync<OperationCanceledException>(async () =>
+        {
+            await foreach (PathInfo info in server.Client.PathInfos.ListAsync(cancellation.Token))
+            {
+                cancellation.CancelAfter(TimeSpan.FromMilliseconds(1));
+            }
+        })!;
+        Assert.That(e.CancellationToken, Is.EqualTo(cancellation.Token));
+    }
+
+    [Test]
     public async Task Put_OtherPathInfoInTheAnswer_Throws()
     {
         await using FakeServer server = await FakeServer.StartAsync();
