@@ -25,8 +25,6 @@ public sealed class CachingBlobServiceOverRemoteTests(CacheWrites writes) : Blob
     }
 
     protected override ValueTask DestroyAsync(IBlobService service) => _far.DisposeAsync();
-
-    protected override bool KeepsInChunks(int size) => writes == CacheWrites.Far && size >= 128 * 1024;
 }
 
 /// <summary>The contract of a cache in memory in front of a server, wherever it writes.</summary>
