@@ -1,0 +1,141 @@
+using System.Buffers;
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using Tvix.Castore;
+using Tvix.Castore.Model;
+using Tvix.Store.Nar;
+using Tvix.Store.NarInfos;
+using Tvix.Store.Nix;
+
+namespace Tvix.Store.Http;
+
+/// <summary>Serves NARs, and parts of them, made when they are asked for.</summary>
+internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, NixBinaryCacheOptions options)
+{
+    public const string ContentType = "application/x-nix-nar";
+
+    private const int PieceLength = 64 << 10;
+
+    private readonly NarRenderer _renderer = new(store.Blobs, store.Directories);
+    private readonly int _maxRangeMemory = options.MaxRangeMemory;
+
+    /// <summary>GET and HEAD of <c>nar/tvix-castore/NODE?narsize=N</c>.</summary>
+    public async Task GetByNodeAsync(HttpContext http)
+    {
+        string node = (string?)http.GetRouteValue("node") ?? "";
+        await SendAsync(http, await catalog.FindAsync(node, http.Request.Query["narsize"], http.RequestAborted).ConfigureAwait(false)).ConfigureAwait(false);
+    }
+
+    /// <summary>GET and HEAD of <c>nar/HASH.nar</c>, with <c>?path=HASH</c> or without.</summary>
+    public async Task GetByHashAsync(HttpContext http)
+    {
+        if (!BinaryCacheFileName.TryParseNar((string?)http.GetRouteValue("file"), out Sha256Digest narHash, out string? suffix))
+        {
+            await Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "This is not the name of a NAR.").ConfigureAwait(false);
+            return;
+        }
+
+        StorePathDigest? path = StorePathDigest.TryParse((string?)http.Request.Query["path"], out StorePathDigest digest) ? digest : null;
+        NarLookup lookup = suffix.Length > 0
+            ? NarLookup.Missing("NARs are served uncompressed; the narinfo says where.")
+            : await catalog.FindAsync(narHash, path, http.RequestAborted).ConfigureAwait(false);
+        await SendAsync(http, lookup).ConfigureAwait(false);
+    }
+
+    private async Task SendAsync(HttpContext http, NarLookup lookup)
+    {
+        if (lookup.Tree is not { } tree)
+        {
+            await Reply.RefuseAsync(http, lookup.Status, lookup.Reason).ConfigureAwait(false);
+            return;
+        }
+
+        string tag = NarTree.Tag("nar", tree.Root);
+        HttpResponse response = http.Response;
+        response.Headers.ETag = tag;
+        response.Headers.CacheControl = Reply.Immutable;
+        response.Headers.AcceptRanges = "bytes";
+        if (Preconditions.AllowNotModified(http.Request, tag))
+        {
+            response.StatusCode = StatusCodes.Status304NotModified;
+            return;
+        }
+
+        response.ContentType = ContentType;
+        if (HttpMethods.IsHead(http.Request.Method))
+        {
+            response.ContentLength = tree.NarSize;
+            return;
+        }
+
+        ByteRange? range = Preconditions.AllowRange(http.Request, tag) ? ByteRange.Parse(http.Request.Headers.Range, tree.NarSize) : null;
+        switch (range)
+        {
+            case { Length: 0 }:
+                response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes */{tree.NarSize}");
+                await Reply.RefuseAsync(http, StatusCodes.Status416RangeNotSatisfiable, $"The NAR has {tree.NarSize} bytes.").ConfigureAwait(false);
+                break;
+            case { } part when await TryOpenAsync(tree.Root, http.RequestAborted).ConfigureAwait(false) is { } nar:
+                await using (nar.ConfigureAwait(false))
+                {
+                    await SendPartAsync(http, nar, part).ConfigureAwait(false);
+                }
+
+                break;
+            default:
+                response.ContentLength = tree.NarSize;
+                await response.StartAsync(http.RequestAborted).ConfigureAwait(false); // what fails from here on cuts the connection
+                await _renderer.RenderAsync(tree.Root, response.BodyWriter, http.RequestAborted).ConfigureAwait(false);
+                break;
+        }
+    }
+
+    /// <summary>Opens a NAR for access to parts of it; <see langword="null"/> when that takes too much memory.</summary>
+    private async ValueTask<SeekableNarStream?> TryOpenAsync(Node root, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await SeekableNarStream.OpenAsync(root, store.Blobs, store.Directories, _maxRangeMemory, cancellationToken).ConfigureAwait(false);
+        }
+        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        {
+            return null;
+        }
+    }
+
+    private static async Task SendPartAsync(HttpContext http, SeekableNarStream nar, ByteRange part)
+    {
+        nar.Position = part.From;
+        long left = part.Length;
+        byte[] piece = ArrayPool<byte>.Shared.Rent(PieceLength);
+        try
+        {
+            while (left > 0)
+            {
+                int count = await nar.ReadAsync(piece.AsMemory(0, (int)Math.Min(left, PieceLength)), http.RequestAborted).ConfigureAwait(false);
+                if (count == 0)
+                {
+                    throw new StorageException("The NAR ended too early.");
+                }
+
+                if (!http.Response.HasStarted)
+                {
+                    // Only now, since the first read is where most of what is missing is found.
+                    http.Response.StatusCode = StatusCodes.Status206PartialContent;
+                    http.Response.ContentLength = part.Length;
+                    http.Response.Headers.ContentRange =
+                        string.Create(CultureInfo.InvariantCulture, $"bytes {part.From}-{part.From + part.Length - 1}/{nar.Length}");
+                    await http.Response.StartAsync(http.RequestAborted).ConfigureAwait(false);
+                }
+
+                await http.Response.Body.WriteAsync(piece.AsMemory(0, count), http.RequestAborted).ConfigureAwait(false);
+                left -= count;
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(piece);
+        }
+    }
+}

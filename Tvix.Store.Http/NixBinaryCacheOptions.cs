@@ -1,0 +1,60 @@
+using Tvix.Store.Access;
+using Tvix.Store.NarInfos;
+using Tvix.Store.Nix;
+
+namespace Tvix.Store.Http;
+
+/// <summary>Settings of a store that is served as a binary cache. They are read when the cache is mapped.</summary>
+public sealed class NixBinaryCacheOptions
+{
+    /// <summary>The store directory of the clients.</summary>
+    /// <value><see langword="null"/>, for that of the store, unless set.</value>
+    public StoreDirectory? StoreDirectory { get; set; }
+
+    /// <summary>Which cache clients ask first, when they have several: the one with the lowest number.</summary>
+    /// <value>39, unless set: before the public cache, which has 40.</value>
+    public int Priority { get; set; } = 39;
+
+    /// <summary>Whether clients may ask for many paths at once, to find out what they need not build.</summary>
+    /// <value><see langword="true"/>, unless set.</value>
+    public bool WantMassQuery { get; set; } = true;
+
+    /// <summary>How narinfos say where NARs are.</summary>
+    /// <value><see cref="NarUrlStyle.TvixCastore"/>, unless set.</value>
+    public NarUrlStyle NarUrls { get; set; }
+
+    /// <summary>Keys that sign each narinfo that is served, besides the signatures that are stored.</summary>
+    /// <value>None, unless added.</value>
+    public IList<SigningKey> SigningKeys { get; } = [];
+
+    /// <summary>Who may do what; <see langword="null"/>, unless set, when everybody may do everything.</summary>
+    public AccessPolicy? Access { get; set; }
+
+    /// <summary>Whether nothing can be uploaded.</summary>
+    /// <value><see langword="false"/>, unless set.</value>
+    public bool IsReadOnly { get; set; }
+
+    /// <summary>How much memory a request for a part of a NAR may take, in bytes: what the NAR has besides the contents of files. A NAR with more is sent as a whole.</summary>
+    /// <value>64 MiB, unless set.</value>
+    public int MaxRangeMemory { get; set; } = 64 << 20;
+
+    /// <summary>How many files, folders and links a listing may have; there is none of larger trees. At least 1.</summary>
+    /// <value>1 000 000, unless set.</value>
+    public int MaxListingNodes { get; set; } = 1_000_000;
+
+    /// <summary>How many NARs can be found by their hash alone, besides those that were uploaded: the ones whose narinfos were asked for last. At least 1; one takes some 300 bytes.</summary>
+    /// <value>10 000, unless set.</value>
+    public int KnownNars { get; set; } = 10_000;
+
+    /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
+    internal void Validate()
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(MaxRangeMemory);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxListingNodes);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(KnownNars);
+        if (!Enum.IsDefined(NarUrls))
+        {
+            throw new ArgumentOutOfRangeException(nameof(NarUrls), NarUrls, null);
+        }
+    }
+}

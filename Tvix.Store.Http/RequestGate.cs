@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using Microsoft.AspNetCore.Http;
+using Microsoft.Extensions.Logging;
+using Microsoft.Net.Http.Headers;
+using Tvix.Castore;
+using Tvix.Store.Access;
+
+namespace Tvix.Store.Http;
+
+/// <summary>What all requests go through: who may make them, what becomes of failures, and a line in the log.</summary>
+internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
+{
+    private readonly AccessPolicy? _access = options.Access;
+    private readonly bool _isReadOnly = options.IsReadOnly;
+
+    /// <summary>Puts the gate before a handler.</summary>
+    /// <param name="needed">What the requests are about.</param>
+    /// <param name="handler">Answers those that are let through.</param>
+    public RequestDelegate Guard(StoreAccess needed, RequestDelegate handler) => http => HandleAsync(http, needed, handler);
+
+    private async Task HandleAsync(HttpContext http, StoreAccess needed, RequestDelegate handler)
+    {
+        long start = Stopwatch.GetTimestamp();
+        AccessGrant? grant = null;
+        try
+        {
+            (string Reason, int Status)? refusal = Refuse(http, needed, out grant);
+            if (refusal is null)
+            {
+                await handler(http).ConfigureAwait(false);
+            }
+            else
+            {
+                await Reply.RefuseAsync(http, refusal.Value.Status, refusal.Value.Reason).ConfigureAwait(false);
+            }
+        }
+        catch (BadHttpRequestException e)
+        {
+            // The body is too long, or not what its headers say; or it ended because the client did.
+            await Reply.RefuseAsync(http, e.StatusCode, e.Message).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is OperationCanceledException or IOException && http.RequestAborted.IsCancellationRequested)
+        {
+            Log.RequestCut(logger, http.Request.Method, PathOf(http));
+            http.Abort();
+        }
+        catch (StorageException e) when (e.IsTransient)
+        {
+            Log.StoreUnavailable(logger, e, http.Request.Method, PathOf(http));
+            await Reply.RefuseAsync(http, StatusCodes.Status503ServiceUnavailable, "The store cannot answer now.").ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is CastoreException or TvixStoreException)
+        {
+            Log.StoreFailed(logger, e, http.Request.Method, PathOf(http));
+            await Reply.RefuseAsync(http, StatusCodes.Status500InternalServerError, "The store failed.").ConfigureAwait(false);
+        }
+        catch (Exception) when (http.Response.HasStarted)
+        {
+            http.Abort(); // whatever it is, what was sent must not be taken for all of it
+            throw;
+        }
+        finally
+        {
+            int status = http.Response.StatusCode;
+            Log.RequestEnded(
+                logger,
+                status >= StatusCodes.Status500InternalServerError ? LogLevel.Warning : LogLevel.Information,
+                http.Request.Method,
+                PathOf(http),
+                status,
+                Stopwatch.GetElapsedTime(start).TotalMilliseconds,
+                http.Connection.RemoteIpAddress?.ToString() ?? "local",
+                grant is null ? "none" : grant.Name ?? "unnamed");
+        }
+    }
+
+    private (string Reason, int Status)? Refuse(HttpContext http, StoreAccess needed, out AccessGrant? grant)
+    {
+        grant = null;
+        AccessDecision decision = _access is null ? AccessDecision.Granted : _access.Decide(http.Request.Headers.Authorization, needed, out grant);
+        switch (decision)
+        {
+            case AccessDecision.Unauthenticated:
+                http.Response.Headers.Append(HeaderNames.WWWAuthenticate, "Basic realm=\"binary cache\", charset=\"UTF-8\"");
+                http.Response.Headers.Append(HeaderNames.WWWAuthenticate, "Bearer realm=\"binary cache\"");
+                return (http.Request.Headers.Authorization.Count == 0 ? "This needs a token." : "The token is not known.", StatusCodes.Status401Unauthorized);
+            case AccessDecision.Denied:
+                return ("The token allows reading only.", StatusCodes.Status403Forbidden);
+        }
+
+        return needed == StoreAccess.Write && _isReadOnly ? ("This cache is read-only.", StatusCodes.Status403Forbidden) : null;
+    }
+
+    /// <summary>The path as it was on the wire: without line ends that would make lines of their own in a log, and without a query.</summary>
+    private static string PathOf(HttpContext http) => (http.Request.PathBase + http.Request.Path).ToUriComponent();
+}
