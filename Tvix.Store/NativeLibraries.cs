@@ -11,6 +11,12 @@ internal static class NativeLibraries
     /// <summary>OpenSSL's cryptography.</summary>
     public const string Crypto = "libcrypto";
 
+    /// <summary>xz.</summary>
+    public const string Lzma = "liblzma";
+
+    /// <summary>bzip2.</summary>
+    public const string Bzip2 = "libbz2";
+
     private static readonly Dictionary<string, string[]> FileNames = new()
     {
         [Crypto] =
@@ -20,6 +26,8 @@ internal static class NativeLibraries
             "/opt/homebrew/opt/openssl@3/lib/libcrypto.3.dylib", "/usr/local/opt/openssl@3/lib/libcrypto.3.dylib",
             "libcrypto-3-x64.dll", "libcrypto-3-arm64.dll", "libcrypto-1_1-x64.dll",
         ],
+        [Lzma] = ["liblzma.so.5", "liblzma.5.dylib", "/opt/homebrew/opt/xz/lib/liblzma.5.dylib", "/usr/local/opt/xz/lib/liblzma.5.dylib", "liblzma.dll"],
+        [Bzip2] = ["libbz2.so.1.0", "libbz2.so.1", "libbz2.1.0.dylib", "libbz2.dylib", "libbz2.dll", "bz2.dll"],
     };
 
     private static readonly Lazy<bool> Registered = new(() =>
