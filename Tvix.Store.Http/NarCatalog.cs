@@ -22,11 +22,14 @@ internal sealed class NarCatalog(TvixStore store, int capacity)
     private readonly LruCache<Node, long> _sizes = new(capacity);
 
     /// <summary>Remembers what NAR a store path has.</summary>
-    public void Remember(PathInfo info)
+    public void Remember(PathInfo info) => Remember(info.NarHash, info.Node, info.NarSize);
+
+    /// <summary>Remembers what NAR a tree has.</summary>
+    public void Remember(Sha256Digest narHash, Node root, ulong narSize)
     {
-        if (info.NarSize <= long.MaxValue)
+        if (narSize <= long.MaxValue)
         {
-            _byHash.Set(info.NarHash, new NarTree(info.Node, (long)info.NarSize));
+            _byHash.Set(narHash, new NarTree(root, (long)narSize));
         }
     }
 
@@ -46,7 +49,7 @@ internal sealed class NarCatalog(TvixStore store, int capacity)
             return NarLookup.Bad($"The node is longer than {MaxNodeLength} bytes.");
         }
 
-        if (Decode(text, out bool isNamed) is not { } root)
+        if (DecodeNode(text, out bool isNamed) is not { } root)
         {
             return isNamed ? NarLookup.Bad("The node has a name, where none may be.") : NarLookup.Missing("There is no node in the URL.");
         }
@@ -119,7 +122,8 @@ internal sealed class NarCatalog(TvixStore store, int capacity)
         return (ulong)size == expected ? NarLookup.Found(new NarTree(root, size)) : NarLookup.Bad($"The NAR has {size} bytes, and not {expected}.");
     }
 
-    private static Node? Decode(string text, out bool isNamed)
+    /// <summary>Reads a node without a name in base64url; <see langword="null"/> when it is something else.</summary>
+    public static Node? DecodeNode(string text, out bool isNamed)
     {
         isNamed = false;
         if (!Base64Url.IsValid(text) || text.Any(c => c == '=' || char.IsWhiteSpace(c)))

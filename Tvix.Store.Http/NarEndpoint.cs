@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tvix.Castore;
 using Tvix.Castore.Model;
+using Tvix.Store.BinaryCaches;
 using Tvix.Store.Nar;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
@@ -11,7 +12,7 @@ using Tvix.Store.Nix;
 namespace Tvix.Store.Http;
 
 /// <summary>Serves NARs, and parts of them, made when they are asked for.</summary>
-internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, NixBinaryCacheOptions options)
+internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, UploadJournal journal, NixBinaryCacheOptions options)
 {
     public const string ContentType = "application/x-nix-nar";
 
@@ -37,10 +38,25 @@ internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, NixBinary
         }
 
         StorePathDigest? path = StorePathDigest.TryParse((string?)http.Request.Query["path"], out StorePathDigest digest) ? digest : null;
-        NarLookup lookup = suffix.Length > 0
-            ? NarLookup.Missing("NARs are served uncompressed; the narinfo says where.")
-            : await catalog.FindAsync(narHash, path, http.RequestAborted).ConfigureAwait(false);
-        await SendAsync(http, lookup).ConfigureAwait(false);
+        NarLookup? lookup = suffix.Length > 0 ? null : await catalog.FindAsync(narHash, path, http.RequestAborted).ConfigureAwait(false);
+        if (lookup?.Tree is null && await journal.FindAsync(narHash, http.RequestAborted).ConfigureAwait(false) is { } upload)
+        {
+            NarLookup contents = await catalog.CheckAsync(upload.Root, upload.NarSize, http.RequestAborted).ConfigureAwait(false);
+            if (upload.Compression == NarCompression.None && suffix.Length == 0)
+            {
+                lookup = contents;
+            }
+            else if (HttpMethods.IsHead(http.Request.Method) && contents.Tree is not null)
+            {
+                // So clients ask whether they need to upload the file. It cannot be had again: what is kept is what was in it.
+                http.Response.ContentType = ContentType;
+                http.Response.ContentLength = (long)upload.FileSize;
+                http.Response.Headers.CacheControl = "no-store";
+                return;
+            }
+        }
+
+        await SendAsync(http, lookup ?? NarLookup.Missing("NARs are served uncompressed; the narinfo says where.")).ConfigureAwait(false);
     }
 
     private async Task SendAsync(HttpContext http, NarLookup lookup)

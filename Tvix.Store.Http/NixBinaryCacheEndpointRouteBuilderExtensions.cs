@@ -56,7 +56,10 @@ public static class NixBinaryCacheEndpointRouteBuilderExtensions
         RequestGate gate = new(options, logger);
         NarCatalog catalog = new(store, options.KnownNars);
         NarInfoEndpoint narInfos = new(store, storeDirectory, catalog, options);
-        NarEndpoint nars = new(store, catalog, options);
+        UploadJournal journal = new(options);
+        NarEndpoint nars = new(store, catalog, journal, options);
+        NarInfoUploadEndpoint narInfoUploads = new(store, storeDirectory, catalog, journal, options);
+        NarUploadEndpoint narUploads = new(store, catalog, journal, options);
         byte[] cacheInfo = Encoding.UTF8.GetBytes(new NixCacheInfo { StoreDirectory = storeDirectory.Path, WantMassQuery = options.WantMassQuery, Priority = options.Priority }.ToString());
 
         RouteGroupBuilder group = endpoints.MapGroup("");
@@ -66,17 +69,22 @@ public static class NixBinaryCacheEndpointRouteBuilderExtensions
         Read("nar/{file}", nars.GetByHashAsync);
         Read("nar/tvix-castore/{node}", nars.GetByNodeAsync);
         Read("nar/snix-castore/{node}", nars.GetByNodeAsync);
+        Write("{hash}.narinfo", narInfoUploads.PutNarInfoAsync);
+        Write("{hash}.ls", narInfoUploads.PutListingAsync);
+        Write("nar/{file}", narUploads.PutAsync);
 
         // What clients ask for, and get along without.
         foreach (string folder in (ReadOnlySpan<string>)["log", "realisations", "build-trace-v2", "debuginfo"])
         {
             Read(folder + "/{**name}", NotKept);
-            group.MapMethods(folder + "/{**name}", s_write, gate.Guard(StoreAccess.Write, NotKept));
+            Write(folder + "/{**name}", NotKept);
         }
 
         return group;
 
         void Read(string pattern, RequestDelegate handler) => group.MapMethods(pattern, s_read, gate.Guard(StoreAccess.Read, handler));
+
+        void Write(string pattern, RequestDelegate handler) => group.MapMethods(pattern, s_write, gate.Guard(StoreAccess.Write, handler));
     }
 
     private static Task NotKept(HttpContext http) =>

@@ -46,12 +46,53 @@ public sealed class NixBinaryCacheOptions
     /// <value>10 000, unless set.</value>
     public int KnownNars { get; set; } = 10_000;
 
+    /// <summary>How long a NAR that is uploaded may be, in bytes, uncompressed and as it comes. At least 1.</summary>
+    /// <value>64 GiB, unless set.</value>
+    public long MaxNarSize { get; set; } = 64L << 30;
+
+    /// <summary>How long a narinfo that is uploaded may be, in bytes. At least 1.</summary>
+    /// <value>1 MiB, unless set.</value>
+    public int MaxNarInfoSize { get; set; } = 1 << 20;
+
+    /// <summary>
+    /// Where it is kept which NARs were uploaded, until their narinfos come: a folder, made when it is needed, with a small file for each. Several servers of the same store
+    /// can share it.
+    /// </summary>
+    /// <value><see langword="null"/>, for memory only: a client must then upload a NAR again, if the server is started anew before the narinfo comes.</value>
+    public string? UploadFolder { get; set; }
+
+    /// <summary>How many uploaded NARs are remembered; the oldest are forgotten. At least 1.</summary>
+    /// <value>10 000, unless set.</value>
+    public int MaxUploads { get; set; } = 10_000;
+
+    /// <summary>How long an uploaded NAR is remembered.</summary>
+    /// <value>7 days, unless set.</value>
+    public TimeSpan UploadLifetime { get; set; } = TimeSpan.FromDays(7);
+
+    /// <summary>
+    /// The keys of which one must have signed what is uploaded, unless its store path is addressed by its contents; <see langword="null"/> when nothing needs to be signed.
+    /// </summary>
+    /// <value><see langword="null"/>, unless set.</value>
+    public TrustedKeys? TrustedKeys { get; set; }
+
+    /// <summary>Whether all that an uploaded store path refers to must be there already. Clients upload in that order.</summary>
+    /// <value><see langword="true"/>, unless set.</value>
+    public bool RequireReferences { get; set; } = true;
+
+    /// <summary>Tells the time, for <see cref="UploadLifetime"/>.</summary>
+    public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
+
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
     internal void Validate()
     {
         ArgumentOutOfRangeException.ThrowIfNegative(MaxRangeMemory);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxListingNodes);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(KnownNars);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxNarSize);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxNarInfoSize);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxUploads);
+        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(UploadLifetime, TimeSpan.Zero);
+        ArgumentNullException.ThrowIfNull(TimeProvider);
         if (!Enum.IsDefined(NarUrls))
         {
             throw new ArgumentOutOfRangeException(nameof(NarUrls), NarUrls, null);

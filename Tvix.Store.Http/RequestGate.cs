@@ -44,6 +44,11 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
             Log.RequestCut(logger, http.Request.Method, PathOf(http));
             http.Abort();
         }
+        catch (NotSupportedException e) when (needed == StoreAccess.Write)
+        {
+            Log.StoreFailed(logger, e, http.Request.Method, PathOf(http));
+            await Reply.RefuseAsync(http, StatusCodes.Status403Forbidden, "The store cannot be written to.").ConfigureAwait(false);
+        }
         catch (StorageException e) when (e.IsTransient)
         {
             Log.StoreUnavailable(logger, e, http.Request.Method, PathOf(http));

@@ -85,7 +85,7 @@ public static class NarCompression
             Bzip2 => new DecoderStream(file, new Bzip2Decoder(), leaveOpen),
             Zstd => new ZstdDecompressionStream(file, leaveOpen),
             Gzip => new GZipStream(file, CompressionMode.Decompress, leaveOpen),
-            Brotli => new BrotliStream(file, CompressionMode.Decompress, leaveOpen),
+            Brotli => new DecoderStream(file, new BrotliStreamDecoder(), leaveOpen),
             _ => throw new NotSupportedException($"NARs that are compressed as '{compression}' cannot be read."),
         };
     }

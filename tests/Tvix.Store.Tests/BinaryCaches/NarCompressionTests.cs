@@ -105,6 +105,19 @@ public sealed class NarCompressionTests
     }
 
     [Test]
+    public void OpenRead_OfDamagedBrotli_Throws()
+    {
+        byte[] whole = Compress(s_nar, NarCompression.Brotli);
+        Assert.That(Decode(whole, NarCompression.Brotli), Is.EqualTo(s_nar));
+        Assert.That(() => Decode([.. whole, 0], NarCompression.Brotli), Throws.TypeOf<InvalidDataException>());
+        Assert.That(() => Decode([0xff, .. whole], NarCompression.Brotli), Throws.TypeOf<InvalidDataException>());
+        for (int i = 0; i < whole.Length; i++)
+        {
+            Assert.That(TryDecode(whole[..i], NarCompression.Brotli), Is.Null, $"cut at {i}");
+        }
+    }
+
+    [Test]
     public void OpenRead_OfUnknownCompression_IsNotSupported()
     {
         Assert.That(() => NarCompression.OpenRead(Stream.Null, "lzip"), Throws.TypeOf<NotSupportedException>());
