@@ -96,6 +96,13 @@ internal sealed class Tool(GlobalOptions global, ToolEnvironment environment)
         }
     }
 
+    /// <summary>A folder for what belongs to the store and is not part of it; <see langword="null"/> when the command line's store has no folder.</summary>
+    public string? StateFolder(ParseResult arguments)
+    {
+        StoreAddress address = ParseAddress(AddressText(arguments));
+        return address.Scheme == LocalScheme ? Path.Combine(StoreAddressResolver.ParseLocal(address).Path, "state") : null;
+    }
+
     /// <summary>Finds the store path that an argument names, and what is at the path inside it.</summary>
     public async Task<StoreItem> FindAsync(TvixStore store, string argument, CancellationToken cancellationToken) =>
         await TryFindAsync(store, StoreArgument.Parse(argument, store.StoreDirectory), cancellationToken)

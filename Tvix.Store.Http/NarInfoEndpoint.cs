@@ -86,11 +86,12 @@ internal sealed class NarInfoEndpoint(TvixStore store, StoreDirectory storeDirec
 
         NarInfo text = info.ToNarInfo(UrlOf(info));
 
-        // Without it, clients show no progress.
+        // The file is the NAR. Without the size, clients show no progress; without the hash, Nix cannot sign what is in a cache.
         return new NarInfo
         {
             StorePath = text.StorePath,
             Url = text.Url,
+            FileHash = text.NarHash,
             FileSize = text.NarSize,
             NarHash = text.NarHash,
             NarSize = text.NarSize,

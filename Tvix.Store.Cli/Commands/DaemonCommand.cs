@@ -4,6 +4,7 @@ using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Tvix.Store.Access;
 using Tvix.Store.Cli.Daemon;
+using Tvix.Store.NarInfos;
 
 namespace Tvix.Store.Cli.Commands;
 
@@ -18,6 +19,24 @@ internal sealed class DaemonCommand
         Description = "Where to listen; can be repeated: 127.0.0.1:8000, [::]:8000, /run/tvix-store.sock, ./PATH, unix:PATH, @NAME, and for sockets from systemd "
             + $"sd-listen, sd-listen:NAME, sd-listen:*. Default: {DefaultAddress}. Port 0 is one that is free.",
         HelpName = "ADDRESS",
+    };
+
+    private readonly Option<string[]> _http = new("--http")
+    {
+        Description = "Where to be a binary cache of Nix, over HTTP; can be repeated, with addresses as for --listen. Then there is no default for --listen.",
+        HelpName = "ADDRESS",
+    };
+
+    private readonly Option<string[]> _httpKeys = new("--http-key")
+    {
+        Description = "Sign what the binary cache serves with the key in this file, made by nix-store --generate-binary-cache-key; can be repeated.",
+        HelpName = "FILE",
+    };
+
+    private readonly Option<string?> _httpUploads = new("--http-uploads")
+    {
+        Description = "The folder where the binary cache remembers what is being uploaded. Default: one in that of a local store, or else memory.",
+        HelpName = "FOLDER",
     };
 
     private readonly Option<string?> _unixMode = new("--unix-listen-mode")
@@ -88,12 +107,16 @@ internal sealed class DaemonCommand
         DaemonCommand options = new();
         ToolCommand command = new(
             "daemon",
-            "Serves the store over gRPC. SIGTERM and Ctrl-C let running calls end; a second one does not.",
+            "Serves the store over gRPC, and as a binary cache of Nix. SIGTERM and Ctrl-C let running calls end; a second one does not.",
             "tvix-store daemon",
             "tvix-store daemon --listen /run/tvix-store.sock --listen 127.0.0.1:8000",
+            "tvix-store daemon --http 127.0.0.1:8080",
             "tvix-store --store local:/srv/store daemon --tokens /etc/tvix-store/tokens --public-read --tls-certificate cert.pem --tls-key key.pem")
         {
             options._listen,
+            options._http,
+            options._httpKeys,
+            options._httpUploads,
             options._unixMode,
             options._unixChmod,
             options._unixUnlink,
@@ -113,7 +136,7 @@ internal sealed class DaemonCommand
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
-            DaemonOptions daemon = options.Read(arguments);
+            DaemonOptions daemon = options.Read(arguments, tool);
             await using TvixStore store = tool.OpenStore(arguments, create: true);
             return await new TvixDaemon(daemon, store, tool.Environment).RunAsync(cancellationToken);
         });
@@ -122,7 +145,7 @@ internal sealed class DaemonCommand
 
     private static Option<int?> Number(string name, string description) => new(name) { Description = description, HelpName = "NUMBER" };
 
-    private DaemonOptions Read(ParseResult arguments)
+    private DaemonOptions Read(ParseResult arguments, Tool tool)
     {
         try
         {
@@ -138,10 +161,23 @@ internal sealed class DaemonCommand
                 throw ToolException.BadCommandLine("--public-read goes with --tokens; without tokens, everybody may read and write.");
             }
 
-            string[] addresses = arguments.GetValue(_listen) is { Length: > 0 } given ? given : [Socket.OSSupportsIPv6 ? DefaultAddress : DefaultAddressWithoutIPv6];
+            string[] http = arguments.GetValue(_http) ?? [];
+            string[] keys = arguments.GetValue(_httpKeys) ?? [];
+            string? uploads = arguments.GetValue(_httpUploads);
+            if (http.Length == 0 && (keys.Length > 0 || uploads is not null))
+            {
+                throw ToolException.BadCommandLine("--http-key and --http-uploads go with --http.");
+            }
+
+            string[] addresses = arguments.GetValue(_listen) is { Length: > 0 } given ? given
+                : http.Length > 0 ? []
+                : [Socket.OSSupportsIPv6 ? DefaultAddress : DefaultAddressWithoutIPv6];
             return new DaemonOptions
             {
                 Addresses = [.. addresses.Select(ListenAddress.Parse)],
+                HttpAddresses = [.. http.Select(ListenAddress.Parse)],
+                HttpKeys = [.. keys.Select(ReadKey)],
+                UploadFolder = uploads ?? (tool.StateFolder(arguments) is { } folder ? Path.Combine(folder, "uploads") : null),
                 SocketMode = ReadMode(arguments),
                 ReplaceSockets = arguments.GetValue(_unixUnlink),
                 PortFile = arguments.GetValue(_portFile),
@@ -193,6 +229,18 @@ internal sealed class DaemonCommand
         return (mode.Length == 3 || (mode.Length == 4 && mode[0] == '0')) && mode.All(c => c is >= '0' and <= '7')
             ? (UnixFileMode)Convert.ToInt32(mode, 8)
             : throw new FormatException($"'{mode}' are not octal permissions such as 0660.");
+    }
+
+    private static SigningKey ReadKey(string path)
+    {
+        try
+        {
+            return SigningKey.Parse(File.ReadAllText(path));
+        }
+        catch (FormatException e)
+        {
+            throw new ToolException(ExitCode.Failure, $"'{path}' is no key file. {e.Message}", e);
+        }
     }
 
     private static AccessTokenFile ReadTokens(string path)

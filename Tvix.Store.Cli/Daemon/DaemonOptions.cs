@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using Tvix.Store.Access;
+using Tvix.Store.NarInfos;
 
 namespace Tvix.Store.Cli.Daemon;
 
@@ -7,6 +8,15 @@ namespace Tvix.Store.Cli.Daemon;
 internal sealed record DaemonOptions
 {
     public required IReadOnlyList<ListenAddress> Addresses { get; init; }
+
+    /// <summary>Where the store is a binary cache; empty when it is not one.</summary>
+    public required IReadOnlyList<ListenAddress> HttpAddresses { get; init; }
+
+    /// <summary>Where the binary cache remembers uploads; <see langword="null"/> for memory.</summary>
+    public required string? UploadFolder { get; init; }
+
+    /// <summary>The keys that sign what the binary cache serves.</summary>
+    public required IReadOnlyList<SigningKey> HttpKeys { get; init; }
 
     /// <summary>Permissions of the files of Unix sockets.</summary>
     public required UnixFileMode SocketMode { get; init; }

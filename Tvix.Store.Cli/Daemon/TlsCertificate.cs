@@ -23,6 +23,13 @@ internal sealed class TlsCertificate
 
     public SslServerAuthenticationOptions Options => Volatile.Read(ref _options);
 
+    /// <summary>The same for those who may speak HTTP/1.1.</summary>
+    public SslServerAuthenticationOptions HttpOptions => new()
+    {
+        ServerCertificateContext = Options.ServerCertificateContext,
+        ApplicationProtocols = [SslApplicationProtocol.Http2, SslApplicationProtocol.Http11],
+    };
+
     /// <summary>Reads the files again, for connections that are made from now on. When that fails, everything stays as it was.</summary>
     public void Reload() => Volatile.Write(ref _options, Read());
 

@@ -15,10 +15,12 @@ using Microsoft.Extensions.Logging.Console;
 using Tvix.Castore.Composition;
 using Tvix.Store.Access;
 using Tvix.Store.Grpc.Server;
+using Tvix.Store.Http;
+using Tvix.Store.NarInfos;
 
 namespace Tvix.Store.Cli.Daemon;
 
-/// <summary>Serves a store over gRPC until it is told to end.</summary>
+/// <summary>Serves a store over gRPC and as a binary cache until it is told to end.</summary>
 internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnvironment environment)
 {
     // What a client may send before a handler takes it is what a call, and all calls of a connection together, can hold in memory.
@@ -80,9 +82,10 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         WebApplication app = builder.Build();
         app.Use(next => http => _calls.CountAsync(http, next));
         app.UseGrpcTelemetry();
-        if (options.Tokens is { } tokens)
+        AccessPolicy? access = options.Tokens is { } tokens ? new AccessPolicy { Tokens = () => tokens.Current, PublicRead = options.PublicRead } : null;
+        if (access is not null)
         {
-            app.UseGrpcAccess(new AccessPolicy { Tokens = () => tokens.Current, PublicRead = options.PublicRead });
+            app.UseGrpcAccess(access);
         }
 
         if (options.MaxConcurrentCalls is { } maxCalls)
@@ -91,6 +94,23 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         }
 
         app.MapTvixStore(new TvixStoreGrpcOptions { IsReadOnly = options.ReadOnly });
+        if (options.HttpAddresses.Count > 0)
+        {
+            NixBinaryCacheOptions cache = new()
+            {
+                StoreDirectory = store.StoreDirectory,
+                Access = access,
+                IsReadOnly = options.ReadOnly,
+                UploadFolder = options.UploadFolder,
+            };
+            foreach (SigningKey key in options.HttpKeys)
+            {
+                cache.SigningKeys.Add(key);
+            }
+
+            app.MapNixBinaryCache(cache);
+        }
+
         return app;
     }
 
@@ -140,30 +160,40 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         kestrel.Limits.Http2.KeepAlivePingTimeout = TimeSpan.FromSeconds(20);
         foreach (ListenAddress address in options.Addresses)
         {
-            switch (address)
-            {
-                case ListenAddress.Tcp tcp:
-                    kestrel.Listen(tcp.EndPoint, listener => Configure(listener, () => Url(listener.IPEndPoint!)));
-                    break;
-                case ListenAddress.Unix unix:
-                    kestrel.Listen(unix.EndPoint, listener => Configure(listener, () => "unix:" + unix.Path));
-                    break;
-                case ListenAddress.Abstract name:
-                    kestrel.Listen(name.EndPoint, listener => Configure(listener, () => name.Name));
-                    break;
-                case ListenAddress.Passed passed:
-                    foreach (int descriptor in PassedSockets.Find(passed, environment.GetVariable, Environment.ProcessId))
-                    {
-                        string text = string.Create(CultureInfo.InvariantCulture, $"passed socket {descriptor}");
-                        kestrel.ListenHandle((ulong)descriptor, listener => Configure(listener, () => listener.IPEndPoint is { } tcp ? Url(tcp) : text));
-                    }
+            Listen(kestrel, address, ConfigureGrpc);
+        }
 
-                    break;
-            }
+        foreach (ListenAddress address in options.HttpAddresses)
+        {
+            Listen(kestrel, address, ConfigureHttp);
         }
     }
 
-    private void Configure(ListenOptions listener, Func<string> describe)
+    private void Listen(KestrelServerOptions kestrel, ListenAddress address, Action<ListenOptions, Func<string>> configure)
+    {
+        switch (address)
+        {
+            case ListenAddress.Tcp tcp:
+                kestrel.Listen(tcp.EndPoint, listener => configure(listener, () => Url(listener.IPEndPoint!)));
+                break;
+            case ListenAddress.Unix unix:
+                kestrel.Listen(unix.EndPoint, listener => configure(listener, () => "unix:" + unix.Path));
+                break;
+            case ListenAddress.Abstract name:
+                kestrel.Listen(name.EndPoint, listener => configure(listener, () => name.Name));
+                break;
+            case ListenAddress.Passed passed:
+                foreach (int descriptor in PassedSockets.Find(passed, environment.GetVariable, Environment.ProcessId))
+                {
+                    string text = string.Create(CultureInfo.InvariantCulture, $"passed socket {descriptor}");
+                    kestrel.ListenHandle((ulong)descriptor, listener => configure(listener, () => listener.IPEndPoint is { } tcp ? Url(tcp) : text));
+                }
+
+                break;
+        }
+    }
+
+    private void ConfigureGrpc(ListenOptions listener, Func<string> describe)
     {
         listener.Protocols = HttpProtocols.Http2;
         if (options.Certificate is { } certificate)
@@ -174,10 +204,22 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         _listeners.Add((listener, describe));
     }
 
+    private void ConfigureHttp(ListenOptions listener, Func<string> describe)
+    {
+        // Without TLS, a connection is of one protocol from its start, and Nix begins with HTTP/1.1.
+        listener.Protocols = options.Certificate is null ? HttpProtocols.Http1 : HttpProtocols.Http1AndHttp2;
+        if (options.Certificate is { } certificate)
+        {
+            listener.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = _ => new(certificate.HttpOptions) });
+        }
+
+        _listeners.Add((listener, describe));
+    }
+
     private string Url(IPEndPoint endPoint) => $"{(options.Certificate is null ? "http" : "https")}://{endPoint}";
 
     private Socket BindSocket(EndPoint endPoint) =>
-        options.Addresses.OfType<ListenAddress.Unix>().FirstOrDefault(address => ReferenceEquals(address.EndPoint, endPoint)) is { } unix
+        options.Addresses.Concat(options.HttpAddresses).OfType<ListenAddress.Unix>().FirstOrDefault(address => ReferenceEquals(address.EndPoint, endPoint)) is { } unix
             ? SocketFile.Bind(unix, options.SocketMode, options.ReplaceSockets)
             : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
 
@@ -189,7 +231,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         }
         catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
         {
-            string hint = !options.ReplaceSockets && options.Addresses.OfType<ListenAddress.Unix>().Any(unix => PathOnDisk.Exists(unix.Path))
+            string hint = !options.ReplaceSockets && options.Addresses.Concat(options.HttpAddresses).OfType<ListenAddress.Unix>().Any(unix => PathOnDisk.Exists(unix.Path))
                 ? " If the socket was left behind, see --unix-listen-unlink."
                 : "";
             throw new ToolException(ExitCode.Failure, $"The daemon cannot listen: {e.Message}{hint}", e);

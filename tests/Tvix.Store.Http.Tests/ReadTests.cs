@@ -57,7 +57,7 @@ public sealed class ReadTests
     }
 
     [Test]
-    public async Task NarInfo_OfTheVector_HasTheTextOfTheSpecification()
+    public async Task NarInfo_OfTheVector_HasTheTextOfTheSpecificationAndTheFile()
     {
         await using CacheServer server = await CacheServer.StartAsync();
         await PutDummyAsync(server);
@@ -69,6 +69,7 @@ public sealed class ReadTests
             StorePath: /nix/store/{Dummy}-dummy
             URL: nar/tvix-castore/{SymlinkNode}?narsize=136
             Compression: none
+            FileHash: sha256:1wcwacrb5q36hpsx1shk0dkm26hwbmqmgi0nm973h9jqkdz3jz89
             FileSize: 136
             NarHash: sha256:1wcwacrb5q36hpsx1shk0dkm26hwbmqmgi0nm973h9jqkdz3jz89
             NarSize: 136
