@@ -120,6 +120,23 @@ public sealed class AccessTests : DaemonFixture
     }
 
     [Test]
+    public async Task Daemon_WithTls_IsABinaryCacheInBothVersionsOfHttp()
+    {
+        MakeCertificate();
+        await using DaemonProcess daemon = await StartAsync("--http", "127.0.0.1:0", "--tls-certificate", At("cert.pem"), "--tls-key", At("key.pem"));
+        using HttpClientHandler trusting = new() { ServerCertificateCustomValidationCallback = HttpClientHandler.DangerousAcceptAnyServerCertificateValidator };
+        using HttpClient client = new(trusting);
+        foreach (Version version in (Version[])[System.Net.HttpVersion.Version11, System.Net.HttpVersion.Version20])
+        {
+            using HttpRequestMessage request = new(HttpMethod.Get, await daemon.AddressAsync() + "/nix-cache-info") { Version = version, VersionPolicy = HttpVersionPolicy.RequestVersionExact };
+            HttpResponseMessage response = await client.SendAsync(request);
+            Assert.That((response.Version, (int)response.StatusCode), Is.EqualTo((version, 200)));
+        }
+
+        await daemon.StopAsync();
+    }
+
+    [Test]
     public async Task Daemon_CertificateThatCannotBeUsed_IsOneLine()
     {
         MakeCertificate();

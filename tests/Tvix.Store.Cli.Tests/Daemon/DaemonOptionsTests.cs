@@ -10,6 +10,9 @@ public sealed class DaemonOptionsTests : ToolFixture
 {
     [TestCase("--listen", "localhost:8000")]
     [TestCase("--listen", "8000")]
+    [TestCase("--http", "localhost:8080")]
+    [TestCase("--http-key", "x")]
+    [TestCase("--http-uploads", "x")]
     [TestCase("--public-read")]
     [TestCase("--tls-key", "x")]
     [TestCase("--tls-certificate", "x")]

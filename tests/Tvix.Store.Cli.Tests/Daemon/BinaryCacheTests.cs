@@ -1,0 +1,92 @@
+using System.Net;
+using NUnit.Framework;
+
+namespace Tvix.Store.Cli.Tests.Daemon;
+
+/// <summary>Daemons whose store is a binary cache.</summary>
+[TestFixture]
+public sealed class BinaryCacheTests : DaemonFixture
+{
+    // Of a file with "Hello World!", as imported under the name hello.
+    private const string Hash = "n4hss129xrln71w0nss39bcx6hzsh9bg";
+    private const string NarName = "nar/0h40zg6hakjv951nyhdad7mv9za56m3za5gnpiw5s1hbwcxzdrq3.nar";
+
+    [Test]
+    public async Task Daemon_WithHttp_ServesWhatWasImportedAndSignsIt()
+    {
+        File.WriteAllText(At("hello"), "Hello World!");
+        await SucceedAsync("import", At("hello"));
+        File.WriteAllText(At("key"), "do.not.use:sGPzxuK5WvWPraytx+6sjtaff866sYlfvErE6x0hFEhy5eqe7OVZ8ZMqZ/ME/HaRdKGNGvJkyGKXYTaeA6lR3A==\n");
+        await using DaemonProcess daemon = await StartAsync("--http", "127.0.0.1:0", "--http-key", At("key"), "--port-file", At("port"));
+        using HttpClient client = new() { BaseAddress = new Uri(await daemon.AddressAsync()) };
+        Assert.That(client.BaseAddress.Port, Is.EqualTo(int.Parse(File.ReadAllLines(At("port")).Single())), "and nothing else is open");
+        Assert.That(await client.GetStringAsync("nix-cache-info"), Does.StartWith("StoreDir: /nix/store\n"));
+        string narInfo = await client.GetStringAsync(Hash + ".narinfo");
+        Assert.That(narInfo, Does.Contain("Sig: do.not.use:"));
+        string url = narInfo.Split('\n').Single(line => line.StartsWith("URL: ", StringComparison.Ordinal))[5..];
+        Assert.That(await client.GetByteArrayAsync(url), Has.Length.EqualTo(128));
+        await daemon.WaitForAsync($"GET /{Hash}.narinfo 200 in ");
+        await daemon.StopAsync();
+    }
+
+    [Test]
+    public async Task Daemon_KilledBetweenNarAndNarInfo_CompletesTheUpload()
+    {
+        // The NAR of the file, from a store of its own.
+        File.WriteAllText(At("hello"), "Hello World!");
+        byte[] nar = (await SucceedAsync("nar", At("hello"))).Output;
+        await using (DaemonProcess first = await StartAsync("--http", "127.0.0.1:0"))
+        {
+            Assert.That(await PutAsync(first, NarName, nar), Is.EqualTo(HttpStatusCode.NoContent));
+            first.Signal(9);
+            await first.WaitForExitAsync();
+        }
+
+        await using DaemonProcess second = await StartAsync("--http", "127.0.0.1:0");
+        string narInfo = $"""
+            StorePath: /nix/store/{Hash}-hello
+            URL: {NarName}
+            Compression: none
+            NarHash: sha256:{NarName[4..56]}
+            NarSize: 128
+            References: 
+
+            """;
+        Assert.That(await PutAsync(second, Hash + ".narinfo", System.Text.Encoding.UTF8.GetBytes(narInfo)), Is.EqualTo(HttpStatusCode.NoContent));
+        await second.StopAsync();
+        Assert.That((await SucceedAsync("cat", Hash)).Text, Is.EqualTo("Hello World!"));
+        Assert.That((await SucceedAsync("verify")).Text, Is.EqualTo("The store is sound.\n"));
+    }
+
+    [Test]
+    public async Task Daemon_WithTokens_AsksForThemInHttpToo()
+    {
+        File.WriteAllText(At("tokens"), "read reader-0123456789 alice\n");
+        await using DaemonProcess daemon = await StartAsync("--http", "127.0.0.1:0", "--tokens", At("tokens"));
+        using HttpClient client = new() { BaseAddress = new Uri(await daemon.AddressAsync()) };
+        Assert.That((await client.GetAsync("nix-cache-info")).StatusCode, Is.EqualTo(HttpStatusCode.Unauthorized));
+        client.DefaultRequestHeaders.Authorization = new("Basic", Convert.ToBase64String("x:reader-0123456789"u8));
+        Assert.That((await client.GetAsync("nix-cache-info")).StatusCode, Is.EqualTo(HttpStatusCode.OK));
+        Assert.That(await PutAsync(daemon, "x.narinfo", [], client), Is.EqualTo(HttpStatusCode.Forbidden));
+        await daemon.WaitForAsync("token alice");
+        await daemon.StopAsync();
+    }
+
+    [Test]
+    public async Task Daemon_WithHttpAndListen_ServesBoth()
+    {
+        await using DaemonProcess daemon = await StartOnTcpAsync("--http", "127.0.0.1:0", "--read-only");
+        using HttpClient client = new() { BaseAddress = new Uri(await daemon.AddressAsync(1)) };
+        Assert.That(await client.GetStringAsync("nix-cache-info"), Does.StartWith("StoreDir: /nix/store\n"));
+        Assert.That(await PutAsync(daemon, "x.narinfo", [], client), Is.EqualTo(HttpStatusCode.Forbidden));
+        using HttpClient other = new() { BaseAddress = new Uri(await daemon.AddressAsync()), DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        Assert.That(await other.GetStringAsync("nix-cache-info"), Does.StartWith("StoreDir: /nix/store\n"), "with HTTP/2 from the start");
+        await daemon.StopAsync();
+    }
+
+    private static async Task<HttpStatusCode> PutAsync(DaemonProcess daemon, string path, byte[] body, HttpClient? client = null)
+    {
+        using HttpClient own = new() { BaseAddress = new Uri(await daemon.AddressAsync()) };
+        return (await (client ?? own).PutAsync(path, new ByteArrayContent(body))).StatusCode;
+    }
+}
