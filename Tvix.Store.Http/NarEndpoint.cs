@@ -18,7 +18,8 @@ internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, UploadJou
 
     private const int PieceLength = 64 << 10;
 
-    private readonly NarRenderer _renderer = new(store.Blobs, store.Directories);
+    // Many are rendered at the same time, and each reads ahead only where the store does not answer at once.
+    private readonly NarRenderer _renderer = new(store.Blobs, store.Directories, new NarRenderOptions { PrefetchBytes = 8 << 20 });
     private readonly int _maxRangeMemory = options.MaxRangeMemory;
 
     /// <summary>GET and HEAD of <c>nar/tvix-castore/NODE?narsize=N</c>.</summary>

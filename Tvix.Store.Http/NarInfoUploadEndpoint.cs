@@ -15,6 +15,9 @@ internal sealed class NarInfoUploadEndpoint(
 {
     private const int MaxListingSize = 64 << 20;
 
+    /// <summary>How many signatures a store path may have; each upload of its narinfo can add some.</summary>
+    private const int MaxSignatures = 64;
+
     private readonly int _maxNarInfoSize = options.MaxNarInfoSize;
     private readonly TrustedKeys? _trustedKeys = options.TrustedKeys;
     private readonly bool _requireReferences = options.RequireReferences;
@@ -269,6 +272,11 @@ internal sealed class NarInfoUploadEndpoint(
                     Deriver = known.Deriver ?? info.Deriver,
                     ContentAddress = known.ContentAddress ?? info.ContentAddress,
                 };
+            }
+
+            if (info.Signatures.Count > MaxSignatures)
+            {
+                return Bad($"A store path may have {MaxSignatures} signatures.");
             }
 
             if (info != known)

@@ -5,6 +5,7 @@ using Tvix.Castore.Blobs;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
 using Tvix.Store.NarInfos;
+using Tvix.Store.Nix;
 using Tvix.Store.PathInfos;
 
 namespace Tvix.Store.Http.Tests;
@@ -75,6 +76,34 @@ public sealed class FailureTests
         Assert.That((await server.GetAsync(BinaryCacheFileName.FormatCastoreNar(file with { Size = 8 }, 96))).StatusCode, Is.EqualTo(HttpStatusCode.BadRequest));
     }
 
+    [TestCase(false, HttpStatusCode.InternalServerError)]
+    [TestCase(true, HttpStatusCode.ServiceUnavailable)]
+    public async Task Upload_WhenTheStoreFails_SaysSo(bool transient, HttpStatusCode status)
+    {
+        BrokenBlobs blobs = new();
+        await using CacheServer server = await StartAsync(blobs);
+        byte[] nar = await server.RenderAsync(await server.AddTreeAsync());
+        string path = $"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(nar))}";
+        blobs.Fail = () => new StorageException("secret detail", isTransient: transient);
+        HttpResponseMessage response = await server.PutAsync(path, nar);
+        Assert.That((response.StatusCode, await response.Content.ReadAsStringAsync()), Is.EqualTo((status, transient ? "The store cannot answer now.\n" : "The store failed.\n")));
+        blobs.Fail = null;
+        Assert.That((await server.PutAsync(path, nar)).StatusCode, Is.EqualTo(HttpStatusCode.NoContent), "and later");
+    }
+
+    [Test]
+    public async Task Upload_ToAStoreThatCannotBeWrittenTo_IsForbidden()
+    {
+        await using CacheServer server = await StartAsync(new BrokenBlobs { Fail = () => new NotSupportedException("read-only") });
+        byte[] nar = await server.RenderAsync(new Node.Symlink(new SymlinkTarget("x")));
+        string path = $"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(nar))}";
+        Assert.That((await server.PutAsync(path, nar)).StatusCode, Is.EqualTo(HttpStatusCode.NoContent), "which has no blob");
+        await using CacheServer source = await CacheServer.StartAsync();
+        nar = await source.RenderAsync(await source.AddTreeAsync());
+        path = $"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(nar))}";
+        Assert.That((await server.PutAsync(path, nar)).StatusCode, Is.EqualTo(HttpStatusCode.Forbidden));
+    }
+
     private static Task<CacheServer> StartAsync(IBlobService blobs) => CacheServer.StartAsync(new TvixStore(blobs, new MemoryDirectoryService(), new MemoryPathInfoService()));
 
     /// <summary>Blobs of which none can be read once <see cref="Fail"/> is set.</summary>
@@ -90,6 +119,7 @@ public sealed class FailureTests
         public ValueTask<Stream?> OpenReadAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
             Fail is null ? _inner.OpenReadAsync(digest, cancellationToken) : Fail() is { } failure ? throw failure : new ValueTask<Stream?>((Stream?)null);
 
-        public ValueTask<BlobWriter> OpenWriteAsync(CancellationToken cancellationToken = default) => _inner.OpenWriteAsync(cancellationToken);
+        public ValueTask<BlobWriter> OpenWriteAsync(CancellationToken cancellationToken = default) =>
+            Fail?.Invoke() is { } failure ? throw failure : _inner.OpenWriteAsync(cancellationToken);
     }
 }

@@ -127,6 +127,16 @@ public sealed class UploadTests
     }
 
     [Test]
+    public async Task Put_OfTooManySignatures_IsRefused()
+    {
+        PathInfo info = await UploadAsync(_server);
+        PathInfo crowded = info with { Signatures = [.. Enumerable.Range(0, 65).Select(i => new NarSignature($"key{i}", new byte[64]))] };
+        string path = $"{info.StorePath.Digest}.narinfo";
+        Assert.That(await PutAsync(path, crowded.ToNarInfo("nar/x").ToUtf8()), Is.EqualTo("400 A store path may have 64 signatures.\n"));
+        Assert.That(await PutAsync(path, (crowded with { Signatures = [.. crowded.Signatures.Take(64)] }).ToNarInfo("nar/x").ToUtf8()), Is.EqualTo(""));
+    }
+
+    [Test]
     public async Task Put_WithTrustedKeys_NeedsASignatureOrAContentAddress()
     {
         SigningKey trusted = SigningKey.Generate("trusted");
