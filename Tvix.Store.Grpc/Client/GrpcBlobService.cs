@@ -162,8 +162,10 @@ public sealed partial class GrpcBlobService : IBlobService
 
         cancellationToken.ThrowIfCancellationRequested();
         ReadBlobRequest request = new() { Digest = DigestBytes(digest) };
+
+        // All that comes is taken at once, so the whole call is limited: a server that sends without end must not be listened to for ever.
         GrpcDownload download = new(
-            token => _invoker.ServerStreamingAsync(_methods.ReadBlob, request, default, token), Reading(digest), _options.Timeout, cancellationToken);
+            token => _invoker.ServerStreamingAsync(_methods.ReadBlob, request, _call, token), Reading(digest), timeout: null, cancellationToken);
         byte[]? buffer = null;
         Blake3Hasher? hasher = null; // of a blob that is too long
         long length = 0;

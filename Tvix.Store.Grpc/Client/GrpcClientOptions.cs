@@ -8,9 +8,9 @@ public class GrpcClientOptions
     public GrpcPackage Package { get; set; } = GrpcPackage.Tvix;
 
     /// <summary>
-    /// How long the server may take for a call; <see langword="null"/> for as long as it likes. Of an upload, and of an answer that comes in
-    /// several messages (blobs, directories, listings), it is each step that may take so long: to take the next message, or to send it. The
-    /// time that the caller takes in between does not count.
+    /// How long the server may take for a call; <see langword="null"/> for as long as it likes. Of an upload, of a large blob that is
+    /// read as a stream, and of directories and listings, it is each step that may take so long: to take the next message, or to send it.
+    /// The time that the caller takes in between does not count.
     /// </summary>
     /// <value><see langword="null"/>, unless set.</value>
     public TimeSpan? Timeout { get; set; }
