@@ -44,7 +44,9 @@ internal static class StoreCalls
     {
         await call.CompleteAsync();
         await call.MoveNextAsync();
-        return call.Current[2..];
+        byte[] digest = call.Current[2..];
+        await call.MoveNextAsync(); // to the end, or else disposing the call would cancel it
+        return digest;
     }
 
     public static Task<GrpcStatusCode> StatAsync(GrpcChannel channel, byte[] digest) => StatusAsync(channel, StatBlob, Field(digest));
