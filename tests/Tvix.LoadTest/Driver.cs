@@ -49,7 +49,9 @@ internal sealed class Driver(string tool, string folder, TimeSpan duration, int 
             Check("there was no error that no client caused", !_tally.Errors.Any());
             Check($"memory is back: {after.Resident >> 20} MB, {warm.Resident >> 20} MB after the warm-up, {MoreMemory >> 20} MB more allowed", after.Resident <= warm.Resident + MoreMemory);
             Check($"memory was never more than {MostMemory >> 20} MB: {after.Peak >> 20} MB", after.Peak <= MostMemory);
-            Check($"sockets are closed: {after.Sockets}, {fresh.Sockets} at the start", after.Sockets <= fresh.Sockets);
+            // A connection that was cut without a word is found by pings, which takes longer than this waits.
+            const int FewSockets = 2;
+            Check($"sockets are closed: {after.Sockets}, {fresh.Sockets} at the start, {FewSockets} more allowed", after.Sockets <= fresh.Sockets + FewSockets);
             int files = Directory.GetFiles(path, "*", SearchOption.AllDirectories).Length;
             Check($"files of the store are not opened without end: {after.StoreFiles}, for {files} files", after.StoreFiles <= files + MoreFiles);
             Check($"other handles are closed: {after.Others}, {warm.Others} after the warm-up, {MoreHandles} more allowed", after.Others <= warm.Others + MoreHandles);
