@@ -15,4 +15,7 @@ internal static partial class Log
 
     [LoggerMessage(EventId = 4, EventName = "StoreUnavailable", Level = LogLevel.Warning, Message = "The store could not answer while {Method} {Path} was served.")]
     public static partial void StoreUnavailable(ILogger logger, Exception exception, string method, string path);
+
+    [LoggerMessage(EventId = 5, EventName = "Refused", Level = LogLevel.Warning, Message = "{Method} {Path}: {Reason}")]
+    public static partial void Refused(ILogger logger, string method, string path, string reason);
 }

@@ -13,7 +13,7 @@ namespace Tvix.Store.Http;
 /// That all directories are there is checked, and that a file is which is the root. That all files of a folder are is not: there may be many, and asking for each of them
 /// may take as long as sending them.
 /// </remarks>
-internal sealed class NarCatalog(TvixStore store, int capacity)
+internal sealed class NarCatalog(TvixStore store, KnownPaths paths, int capacity)
 {
     /// <summary>How long a node in a URL may be, in bytes; the target of a symlink is the only part that has no fixed length.</summary>
     private const int MaxNodeLength = 4096;
@@ -69,7 +69,7 @@ internal sealed class NarCatalog(TvixStore store, int capacity)
         }
 
         if (path is { } digest
-            && await store.PathInfos.GetAsync(digest, cancellationToken).ConfigureAwait(false) is { } info
+            && await paths.FindAsync(digest, cancellationToken).ConfigureAwait(false) is { } info
             && info.NarHash == narHash)
         {
             Remember(info);

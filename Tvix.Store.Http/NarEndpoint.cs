@@ -12,7 +12,7 @@ using Tvix.Store.Nix;
 namespace Tvix.Store.Http;
 
 /// <summary>Serves NARs, and parts of them, made when they are asked for.</summary>
-internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, UploadJournal journal, NixBinaryCacheOptions options)
+internal sealed class NarEndpoint(TvixStore store, KnownPaths paths, NarCatalog catalog, UploadJournal journal, NixBinaryCacheOptions options)
 {
     public const string ContentType = "application/x-nix-nar";
 
@@ -40,6 +40,11 @@ internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, UploadJou
 
         StorePathDigest? path = StorePathDigest.TryParse((string?)http.Request.Query["path"], out StorePathDigest digest) ? digest : null;
         NarLookup? lookup = suffix.Length > 0 ? null : await catalog.FindAsync(narHash, path, http.RequestAborted).ConfigureAwait(false);
+        if (lookup is { Tree: null } && path is { } far && await TrySendFarAsync(http, far, narHash).ConfigureAwait(false))
+        {
+            return;
+        }
+
         if (lookup?.Tree is null && await journal.FindAsync(narHash, http.RequestAborted).ConfigureAwait(false) is { } upload)
         {
             NarLookup contents = await catalog.CheckAsync(upload.Root, upload.NarSize, http.RequestAborted).ConfigureAwait(false);
@@ -58,6 +63,79 @@ internal sealed class NarEndpoint(TvixStore store, NarCatalog catalog, UploadJou
         }
 
         await SendAsync(http, lookup ?? NarLookup.Missing("NARs are served uncompressed; the narinfo says where.")).ConfigureAwait(false);
+    }
+
+    /// <summary>Sends a NAR that has to be fetched, while it comes.</summary>
+    /// <returns>Whether the request was answered: that is, whether there is such a NAR.</returns>
+    private async ValueTask<bool> TrySendFarAsync(HttpContext http, StorePathDigest path, Sha256Digest narHash)
+    {
+        if (await paths.GetNarInfoAsync(path, http.RequestAborted).ConfigureAwait(false) is not { } narInfo || narInfo.NarHash != narHash)
+        {
+            return false;
+        }
+
+        if (HttpMethods.IsHead(http.Request.Method))
+        {
+            http.Response.ContentType = ContentType;
+            http.Response.ContentLength = checked((long)narInfo.NarSize);
+            http.Response.Headers.CacheControl = Reply.Immutable;
+            return true;
+        }
+
+        // A part of it cannot be told before all of it is here.
+        Stream? nar = http.Request.Headers.Range.Count > 0 ? null : await paths.OpenNarAsync(path, http.RequestAborted).ConfigureAwait(false);
+        if (nar is null)
+        {
+            NarLookup lookup = await paths.FetchAsync(path, http.RequestAborted).ConfigureAwait(false) is { } info && info.NarHash == narHash
+                ? await catalog.CheckAsync(info.Node, info.NarSize, http.RequestAborted).ConfigureAwait(false)
+                : NarLookup.Missing("The NAR is not here any more.");
+            await SendAsync(http, lookup).ConfigureAwait(false);
+            return true;
+        }
+
+        await using (nar.ConfigureAwait(false))
+        {
+            await SendWhileItComesAsync(http, nar, (long)narInfo.NarSize).ConfigureAwait(false);
+        }
+
+        return true;
+    }
+
+    private static async Task SendWhileItComesAsync(HttpContext http, Stream nar, long length)
+    {
+        byte[] piece = ArrayPool<byte>.Shared.Rent(PieceLength);
+        try
+        {
+            for (int count; (count = await ReadAsync().ConfigureAwait(false)) > 0;)
+            {
+                if (!http.Response.HasStarted)
+                {
+                    // Only now, since the first read is where it is noticed that nothing comes.
+                    http.Response.ContentType = ContentType;
+                    http.Response.ContentLength = length;
+                    http.Response.Headers.CacheControl = Reply.Immutable;
+                    await http.Response.StartAsync(http.RequestAborted).ConfigureAwait(false);
+                }
+
+                await http.Response.Body.WriteAsync(piece.AsMemory(0, count), http.RequestAborted).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(piece);
+        }
+
+        async ValueTask<int> ReadAsync()
+        {
+            try
+            {
+                return await nar.ReadAsync(piece.AsMemory(0, PieceLength), http.RequestAborted).ConfigureAwait(false);
+            }
+            catch (IOException e)
+            {
+                throw e.InnerException is RefusedStorePathException refused ? refused : new StorageException(e.Message, e, isTransient: true);
+            }
+        }
     }
 
     private async Task SendAsync(HttpContext http, NarLookup lookup)

@@ -11,7 +11,7 @@ using Tvix.Store.PathInfos;
 namespace Tvix.Store.Http;
 
 /// <summary>Serves what is known of store paths: narinfos, and listings of their NARs.</summary>
-internal sealed class NarInfoEndpoint(TvixStore store, StoreDirectory storeDirectory, NarCatalog catalog, NixBinaryCacheOptions options)
+internal sealed class NarInfoEndpoint(TvixStore store, KnownPaths paths, StoreDirectory storeDirectory, NarCatalog catalog, NixBinaryCacheOptions options)
 {
     public const string ContentType = "text/x-nix-narinfo";
 
@@ -19,16 +19,32 @@ internal sealed class NarInfoEndpoint(TvixStore store, StoreDirectory storeDirec
     private readonly NarUrlStyle _urls = options.NarUrls;
     private readonly int _maxListingNodes = options.MaxListingNodes;
 
-    /// <summary>GET and HEAD of <c>HASH.narinfo</c>.</summary>
+    /// <summary>GET and HEAD of <c>HASH.narinfo</c>. Fetches no contents.</summary>
     public async Task GetNarInfoAsync(HttpContext http)
     {
-        if (await FindAsync(http).ConfigureAwait(false) is { } info)
+        if (await DigestOf(http).ConfigureAwait(false) is not { } digest)
+        {
+            return;
+        }
+
+        byte[] text;
+        if (await paths.FindAsync(digest, http.RequestAborted).ConfigureAwait(false) is { } info)
         {
             catalog.Remember(info);
-            byte[] text = Render(info);
-            string tag = $"\"narinfo-{Base64Url.EncodeToString(SHA256.HashData(text))}\"";
-            await Reply.SendTaggedAsync(http, text, ContentType, tag, Reply.Revalidate).ConfigureAwait(false);
+            text = Render(info);
         }
+        else if (await paths.GetNarInfoAsync(digest, http.RequestAborted).ConfigureAwait(false) is { } narInfo)
+        {
+            text = Render(narInfo);
+        }
+        else
+        {
+            await RefuseAsync(http).ConfigureAwait(false);
+            return;
+        }
+
+        string tag = $"\"narinfo-{Base64Url.EncodeToString(SHA256.HashData(text))}\"";
+        await Reply.SendTaggedAsync(http, text, ContentType, tag, Reply.Revalidate).ConfigureAwait(false);
     }
 
     /// <summary>GET and HEAD of <c>HASH.ls</c>.</summary>
@@ -58,54 +74,74 @@ internal sealed class NarInfoEndpoint(TvixStore store, StoreDirectory storeDirec
         await Reply.SendTaggedAsync(http, json, "application/json", NarTree.Tag("ls", info.Node), Reply.Revalidate).ConfigureAwait(false);
     }
 
-    /// <summary>The path info that the request is about; <see langword="null"/> when there is none, and it was answered.</summary>
+    /// <summary>The path info that the request is about, with its contents; <see langword="null"/> when there is none, and it was answered.</summary>
     private async ValueTask<PathInfo?> FindAsync(HttpContext http)
     {
-        if (!StorePathDigest.TryParse((string?)http.GetRouteValue("hash"), out StorePathDigest digest))
+        if (await DigestOf(http).ConfigureAwait(false) is not { } digest)
         {
-            await Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "This is not the hash part of a store path.").ConfigureAwait(false);
             return null;
         }
 
-        PathInfo? info = await store.PathInfos.GetAsync(digest, http.RequestAborted).ConfigureAwait(false);
+        PathInfo? info = await paths.FetchAsync(digest, http.RequestAborted).ConfigureAwait(false);
         if (info is null)
         {
-            await Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "This cache does not have the store path.").ConfigureAwait(false);
+            await RefuseAsync(http).ConfigureAwait(false);
         }
 
         return info;
     }
 
-    private byte[] Render(PathInfo info)
+    /// <summary>What store path the request is about; <see langword="null"/> when that makes no sense, and it was answered.</summary>
+    private static async ValueTask<StorePathDigest?> DigestOf(HttpContext http)
     {
-        if (_signingKeys.Length > 0)
+        if (StorePathDigest.TryParse((string?)http.GetRouteValue("hash"), out StorePathDigest digest))
         {
-            byte[] fingerprint = info.GetFingerprint(storeDirectory);
-            info = info with { Signatures = [.. info.Signatures.Concat(_signingKeys.Select(key => key.Sign(fingerprint))).Distinct()] };
+            return digest;
         }
 
-        NarInfo text = info.ToNarInfo(UrlOf(info));
+        await Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "This is not the hash part of a store path.").ConfigureAwait(false);
+        return null;
+    }
+
+    private static Task RefuseAsync(HttpContext http) =>
+        Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "This cache does not have the store path.");
+
+    private byte[] Render(PathInfo info) => Render(info.ToNarInfo("-"), UrlOf(info));
+
+    /// <summary>The narinfo of what is to be fetched when it is asked for.</summary>
+    private byte[] Render(NarInfo narInfo) => Render(narInfo, UrlByHash(narInfo.NarHash, narInfo.StorePath));
+
+    private byte[] Render(NarInfo text, string url)
+    {
+        IEnumerable<NarSignature> signatures = text.Signatures;
+        if (_signingKeys.Length > 0)
+        {
+            byte[] fingerprint = text.GetFingerprint(storeDirectory);
+            signatures = signatures.Concat(_signingKeys.Select(key => key.Sign(fingerprint))).Distinct();
+        }
 
         // The file is the NAR. Without the size, clients show no progress; without the hash, Nix cannot sign what is in a cache.
         return new NarInfo
         {
             StorePath = text.StorePath,
-            Url = text.Url,
+            Url = url,
             FileHash = text.NarHash,
             FileSize = text.NarSize,
             NarHash = text.NarHash,
             NarSize = text.NarSize,
             References = text.References,
             Deriver = text.Deriver,
-            Signatures = text.Signatures,
+            Signatures = [.. signatures],
             ContentAddress = text.ContentAddress,
         }.ToUtf8(storeDirectory);
     }
 
     private string UrlOf(PathInfo info) => _urls switch
     {
-        NarUrlStyle.NarHash => $"nar/{BinaryCacheFileName.FormatNar(info.NarHash)}?path={info.StorePath.Digest}",
+        NarUrlStyle.NarHash => UrlByHash(info.NarHash, info.StorePath),
         NarUrlStyle.SnixCastore => $"nar/snix-castore/{Base64Url.EncodeToString(DirectoryCodec.EncodeNode(default, info.Node))}?narsize={info.NarSize}",
         _ => BinaryCacheFileName.FormatCastoreNar(info.Node, info.NarSize),
     };
+
+    private static string UrlByHash(Sha256Digest narHash, StorePath path) => $"nar/{BinaryCacheFileName.FormatNar(narHash)}?path={path.Digest}";
 }

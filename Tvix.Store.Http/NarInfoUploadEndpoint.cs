@@ -11,7 +11,7 @@ namespace Tvix.Store.Http;
 
 /// <summary>Takes narinfos, with which uploaded NARs become store paths, and listings, which are made from the store anyhow.</summary>
 internal sealed class NarInfoUploadEndpoint(
-    TvixStore store, StoreDirectory storeDirectory, NarCatalog catalog, UploadJournal journal, NixBinaryCacheOptions options)
+    TvixStore store, KnownPaths paths, StoreDirectory storeDirectory, NarCatalog catalog, UploadJournal journal, NixBinaryCacheOptions options)
 {
     private const int MaxListingSize = 64 << 20;
 
@@ -35,7 +35,7 @@ internal sealed class NarInfoUploadEndpoint(
                 await body.CopyToAsync(Stream.Null, http.RequestAborted).ConfigureAwait(false);
                 http.Response.StatusCode = StatusCodes.Status204NoContent;
             }
-            catch (UploadTooLongException)
+            catch (StreamTooLongException)
             {
                 await Reply.RefuseAsync(http, StatusCodes.Status413PayloadTooLarge, $"Listings may have {MaxListingSize} bytes.").ConfigureAwait(false);
             }
@@ -68,7 +68,7 @@ internal sealed class NarInfoUploadEndpoint(
         {
             narInfo = NarInfo.Parse(await ReadAsync(http).ConfigureAwait(false), storeDirectory);
         }
-        catch (UploadTooLongException)
+        catch (StreamTooLongException)
         {
             return (StatusCodes.Status413PayloadTooLarge, $"A narinfo may have {_maxNarInfoSize} bytes.");
         }
@@ -105,7 +105,7 @@ internal sealed class NarInfoUploadEndpoint(
 
     private static (int Status, string? Reason) Bad(string reason) => (StatusCodes.Status400BadRequest, reason);
 
-    /// <exception cref="UploadTooLongException">It is too long.</exception>
+    /// <exception cref="StreamTooLongException">It is too long.</exception>
     /// <exception cref="InvalidDataException">It is not encoded as it says.</exception>
     /// <exception cref="NotSupportedException">It is encoded in another way than compressions of NARs.</exception>
     private async ValueTask<byte[]> ReadAsync(HttpContext http)
@@ -158,7 +158,7 @@ internal sealed class NarInfoUploadEndpoint(
         Node? root = file?.Root ?? (await journal.FindAsync(narInfo.NarHash, cancellationToken).ConfigureAwait(false))?.Root;
         if (root is null)
         {
-            PathInfo? known = await store.PathInfos.GetAsync(narInfo.StorePath.Digest, cancellationToken).ConfigureAwait(false);
+            PathInfo? known = await paths.FindAsync(narInfo.StorePath.Digest, cancellationToken).ConfigureAwait(false);
             root = known?.NarHash == narInfo.NarHash ? known.Node : null;
         }
 
@@ -176,8 +176,7 @@ internal sealed class NarInfoUploadEndpoint(
     {
         foreach (StorePath reference in _requireReferences ? narInfo.References.Distinct() : [])
         {
-            if (reference != narInfo.StorePath
-                && (await store.PathInfos.GetAsync(reference.Digest, cancellationToken).ConfigureAwait(false))?.StorePath != reference)
+            if (reference != narInfo.StorePath && !await paths.HasAsync(reference, cancellationToken).ConfigureAwait(false))
             {
                 return $"It refers to {reference}, which is not in this cache.";
             }
@@ -195,7 +194,7 @@ internal sealed class NarInfoUploadEndpoint(
         }
 
         bool self = narInfo.References.Contains(narInfo.StorePath);
-        if (PathOf(narInfo, address, self) != narInfo.StorePath)
+        if (!ContentAddressedPath.IsOf(narInfo, storeDirectory))
         {
             return $"The content address {address} is not that of {narInfo.StorePath}.";
         }
@@ -239,25 +238,12 @@ internal sealed class NarInfoUploadEndpoint(
         }
     }
 
-    private StorePath? PathOf(NarInfo narInfo, ContentAddress address, bool self)
-    {
-        try
-        {
-            return StorePathBuilder.FromContentAddress(
-                narInfo.StorePath.Name, address, narInfo.References.Where(reference => reference != narInfo.StorePath), self, storeDirectory);
-        }
-        catch (ArgumentException)
-        {
-            return null; // such an address cannot have references, or the name is one that nothing new may have
-        }
-    }
-
     private async ValueTask<(int Status, string? Reason)> PutAsync(PathInfo info, CancellationToken cancellationToken)
     {
         await _oneAtATime.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            PathInfo? known = await store.PathInfos.GetAsync(info.StorePath.Digest, cancellationToken).ConfigureAwait(false);
+            PathInfo? known = await paths.FindAsync(info.StorePath.Digest, cancellationToken).ConfigureAwait(false);
             if (known is not null)
             {
                 if (known.StorePath != info.StorePath || known.NarHash != info.NarHash || !known.References.SequenceEqual(info.References))

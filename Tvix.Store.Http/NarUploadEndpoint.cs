@@ -89,7 +89,7 @@ internal sealed class NarUploadEndpoint(TvixStore store, NarCatalog catalog, Upl
             {
                 return (StatusCodes.Status400BadRequest, e.Message);
             }
-            catch (UploadTooLongException)
+            catch (StreamTooLongException)
             {
                 return (StatusCodes.Status413PayloadTooLarge, TooLong);
             }

@@ -54,11 +54,12 @@ public static class NixBinaryCacheEndpointRouteBuilderExtensions
         StoreDirectory storeDirectory = options.StoreDirectory ?? store.StoreDirectory;
 
         RequestGate gate = new(options, logger);
-        NarCatalog catalog = new(store, options.KnownNars);
-        NarInfoEndpoint narInfos = new(store, storeDirectory, catalog, options);
+        KnownPaths paths = new(store);
+        NarCatalog catalog = new(store, paths, options.KnownNars);
+        NarInfoEndpoint narInfos = new(store, paths, storeDirectory, catalog, options);
         UploadJournal journal = new(options);
-        NarEndpoint nars = new(store, catalog, journal, options);
-        NarInfoUploadEndpoint narInfoUploads = new(store, storeDirectory, catalog, journal, options);
+        NarEndpoint nars = new(store, paths, catalog, journal, options);
+        NarInfoUploadEndpoint narInfoUploads = new(store, paths, storeDirectory, catalog, journal, options);
         NarUploadEndpoint narUploads = new(store, catalog, journal, options);
         byte[] cacheInfo = Encoding.UTF8.GetBytes(new NixCacheInfo { StoreDirectory = storeDirectory.Path, WantMassQuery = options.WantMassQuery, Priority = options.Priority }.ToString());
 

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
 using Tvix.Castore;
 using Tvix.Store.Access;
+using Tvix.Store.BinaryCaches;
 
 namespace Tvix.Store.Http;
 
@@ -53,6 +54,12 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
         {
             Log.StoreUnavailable(logger, e, http.Request.Method, PathOf(http));
             await Reply.RefuseAsync(http, StatusCodes.Status503ServiceUnavailable, "The store cannot answer now.").ConfigureAwait(false);
+        }
+        catch (RefusedStorePathException e)
+        {
+            // Where it was to come from has it, but not as it should be: for the client, it is not there.
+            Log.Refused(logger, http.Request.Method, PathOf(http), e.Message);
+            await Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "What another cache has for this is refused.").ConfigureAwait(false);
         }
         catch (Exception e) when (e is CastoreException or TvixStoreException)
         {

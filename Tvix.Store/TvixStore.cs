@@ -56,6 +56,10 @@ public sealed partial class TvixStore : IAsyncDisposable
 
     private StoreServices Services { get; }
 
+    /// <summary>This store, unless it has archives instead of contents: then with its contents where those of another store are. Both stay the caller's.</summary>
+    internal TvixStore WithContentsOf(TvixStore other) =>
+        Services.PathInfosOver is null ? this : new TvixStore(Services.WithContentsOf(other.Services) with { Owner = null }, StoreDirectory);
+
     /// <summary>Opens the store at an address: <c>memory:</c>, <c>local:</c> and a folder, made if it does not exist, or a <c>cache:</c> of two others.</summary>
     /// <param name="address">The address; see <see cref="StoreAddress"/>.</param>
     /// <param name="storeDirectory">The store directory.</param>

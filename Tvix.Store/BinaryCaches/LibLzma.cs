@@ -2,10 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace Tvix.Store.BinaryCaches;
 
-/// <summary>Decoding with liblzma, version 5.</summary>
+/// <summary>Decoding and encoding with liblzma, version 5.</summary>
 internal static unsafe partial class LibLzma
 {
     private const uint Concatenated = 0x08;
+    private const int Crc64 = 4;
     private const int Run = 0;
     private const int Finish = 3;
 
@@ -42,6 +43,19 @@ internal static unsafe partial class LibLzma
         throw new InsufficientMemoryException($"liblzma could not make a decoder ({result}).");
     }
 
+    public static Handle NewEncoder(uint level)
+    {
+        Handle handle = new();
+        Result result = EasyEncoder(handle.Stream, level, Crc64);
+        if (result == Result.Ok)
+        {
+            return handle;
+        }
+
+        handle.Dispose();
+        throw new InsufficientMemoryException($"liblzma could not make an encoder ({result}).");
+    }
+
     public static (Result Result, int Written) Code(Handle handle, ReadOnlySpan<byte> input, bool isLast, Span<byte> output, out int consumed)
     {
         ObjectDisposedException.ThrowIf(handle.IsClosed, handle);
@@ -63,6 +77,9 @@ internal static unsafe partial class LibLzma
 
     [LibraryImport(NativeLibraries.Lzma, EntryPoint = "lzma_stream_decoder")]
     private static partial Result StreamDecoder(StreamState* stream, ulong memoryLimit, uint flags);
+
+    [LibraryImport(NativeLibraries.Lzma, EntryPoint = "lzma_easy_encoder")]
+    private static partial Result EasyEncoder(StreamState* stream, uint level, int check);
 
     [LibraryImport(NativeLibraries.Lzma, EntryPoint = "lzma_code")]
     private static partial Result Code(StreamState* stream, int action);

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Microsoft.Extensions.DependencyInjection;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
@@ -6,11 +7,11 @@ using Tvix.Store.PathInfos;
 
 namespace Tvix.Store.Composition;
 
-/// <summary>The addresses of caches: two other addresses, and where to write.</summary>
+/// <summary>The addresses of caches: other addresses, and where to write.</summary>
 /// <param name="Near">The store that is asked first, and filled.</param>
-/// <param name="Far">The store that is asked for what the first does not have.</param>
+/// <param name="Far">The store that is asked for what the first does not have; or several binary caches.</param>
 /// <param name="Writes">Where things go that are written.</param>
-internal sealed record CacheAddress(StoreAddress Near, StoreAddress Far, CacheWrites Writes)
+internal sealed partial record CacheAddress(StoreAddress Near, IReadOnlyList<StoreAddress> Far, CacheWrites Writes)
 {
     public static StoreScheme Scheme { get; } = new(
         static (address, resolver) => Parse(address).Open(resolver),
@@ -18,13 +19,19 @@ internal sealed record CacheAddress(StoreAddress Near, StoreAddress Far, CacheWr
         {
             CacheAddress cache = Parse(address);
             resolver.Check(cache.Near);
-            resolver.Check(cache.Far);
+            cache.CheckFar(resolver);
         },
         static (builder, address, name, resolver) =>
         {
             CacheAddress cache = Parse(address);
+            if (StoreAddressResolver.KeepsArchives(cache.Far[0]))
+            {
+                StoreAddressResolver.AddOpened(builder, name, () => cache.Open(resolver));
+                return;
+            }
+
             resolver.AddTo(builder, cache.Near, name + "/near");
-            resolver.AddTo(builder, cache.Far, name + "/far");
+            resolver.AddTo(builder, cache.Far[0], name + "/far");
             builder.AddCachingStore(name, name + "/near", name + "/far", cache.Writes);
         });
 
@@ -36,7 +43,7 @@ internal sealed record CacheAddress(StoreAddress Near, StoreAddress Far, CacheWr
         }
 
         StoreAddress? near = null;
-        StoreAddress? far = null;
+        StoreAddress[] far = [];
         CacheWrites writes = CacheWrites.Near;
         foreach ((string name, string value) in address.Parameters)
         {
@@ -46,7 +53,7 @@ internal sealed record CacheAddress(StoreAddress Near, StoreAddress Far, CacheWr
                     near = StoreAddress.Parse(value);
                     break;
                 case "far":
-                    far = StoreAddress.Parse(value);
+                    far = [.. BeforeAddress().Split(value.Trim()).Select(StoreAddress.Parse)];
                     break;
                 case "writes" when value is "near" or "far" or "both":
                     writes = value switch { "far" => CacheWrites.Far, "both" => CacheWrites.Both, _ => CacheWrites.Near };
@@ -58,62 +65,94 @@ internal sealed record CacheAddress(StoreAddress Near, StoreAddress Far, CacheWr
 
         return new CacheAddress(
             near ?? throw new FormatException($"'{address}': the parameter 'near' is missing."),
-            far ?? throw new FormatException($"'{address}': the parameter 'far' is missing."),
+            far switch
+            {
+                [] => throw new FormatException($"'{address}': the parameter 'far' is missing."),
+                [_] => far,
+                _ when far.All(StoreAddressResolver.KeepsArchives) => far,
+                _ => throw new FormatException($"'{address}': several stores that are far must all be binary caches."),
+            },
             writes);
+    }
+
+    /// <summary>White space before a scheme. An address may have white space elsewhere.</summary>
+    [GeneratedRegex(@"\s+(?=[A-Za-z][A-Za-z0-9+.-]*:)", RegexOptions.CultureInvariant)]
+    private static partial Regex BeforeAddress();
+
+    private void CheckFar(StoreAddressResolver resolver)
+    {
+        foreach (StoreAddress far in Far)
+        {
+            resolver.Check(far);
+        }
     }
 
     private StoreServices Open(StoreAddressResolver resolver)
     {
-        resolver.Check(Far); // before anything is opened
+        CheckFar(resolver); // before anything is opened
         StoreServices near = resolver.Open(Near);
-        StoreServices far;
+        List<StoreServices> opened = [];
         try
         {
-            far = resolver.Open(Far);
+            foreach (StoreAddress address in Far)
+            {
+                opened.Add(resolver.Open(address).WithContentsOf(near));
+            }
         }
         catch
         {
-            // Opening is synchronous, so this must not wait for what can only be disposed asynchronously; nothing was written to it.
-            if (near.Owner is IDisposable owner)
+            foreach (IAsyncDisposable? owner in opened.Select(services => services.Owner).Append(near.Owner))
             {
-                owner.Dispose();
-            }
-            else
-            {
-                _ = near.Owner?.DisposeAsync().AsTask();
+                // Opening is synchronous, so this must not wait for what can only be disposed asynchronously; nothing was written to it.
+                if (owner is IDisposable disposable)
+                {
+                    disposable.Dispose();
+                }
+                else
+                {
+                    _ = owner?.DisposeAsync().AsTask();
+                }
             }
 
             throw;
         }
 
+        StoreServices far = opened[0];
+        IPathInfoService pathInfos = opened.Count == 1 ? far.PathInfos : new CombinedPathInfoService(opened.Select(services => services.PathInfos));
+        bool areContentsNear = far.PathInfosOver is not null;
         return new StoreServices(
-            new CachingBlobService(near.Blobs, far.Blobs, Writes),
-            new CachingDirectoryService(near.Directories, far.Directories, Writes),
-            new CachingPathInfoService(near.PathInfos, far.PathInfos, Writes))
+            areContentsNear ? near.Blobs : new CachingBlobService(near.Blobs, far.Blobs, Writes),
+            areContentsNear ? near.Directories : new CachingDirectoryService(near.Directories, far.Directories, Writes),
+            new CachingPathInfoService(near.PathInfos, pathInfos, Writes))
         {
-            Owner = new Owners(near.Owner, far.Owner),
+            Owner = new Owners([.. opened.Select(services => services.Owner), near.Owner]),
             Statistics = near.Statistics,
             Verifiable = near.Verifiable,
         };
     }
 
-    private sealed class Owners(IAsyncDisposable? near, IAsyncDisposable? far) : IAsyncDisposable
+    /// <summary>Disposes all, one after the other, whatever happens to one of them.</summary>
+    private sealed class Owners(IAsyncDisposable?[] owners) : IAsyncDisposable
     {
-        public async ValueTask DisposeAsync()
+        public ValueTask DisposeAsync() => DisposeAsync(0);
+
+        private async ValueTask DisposeAsync(int index)
         {
+            if (index == owners.Length)
+            {
+                return;
+            }
+
             try
             {
-                if (far is not null)
+                if (owners[index] is { } owner)
                 {
-                    await far.DisposeAsync().ConfigureAwait(false);
+                    await owner.DisposeAsync().ConfigureAwait(false);
                 }
             }
             finally
             {
-                if (near is not null)
-                {
-                    await near.DisposeAsync().ConfigureAwait(false);
-                }
+                await DisposeAsync(index + 1).ConfigureAwait(false);
             }
         }
     }

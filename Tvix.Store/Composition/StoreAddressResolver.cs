@@ -4,6 +4,7 @@ using Tvix.Castore.Blobs;
 using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Local;
+using Tvix.Store.BinaryCaches;
 using Tvix.Store.PathInfos;
 
 namespace Tvix.Store.Composition;
@@ -15,7 +16,14 @@ namespace Tvix.Store.Composition;
 /// <item><term><c>local:FOLDER</c></term><description>the embedded store in a folder, made if it does not exist; parameters <c>compression</c> (auto, zstd, none),
 /// <c>level</c> (1 to 19), <c>chunk-size</c> (mean, in bytes), <c>durability</c> (disk, os)</description></item>
 /// <item><term><c>cache:?near=ADDRESS&amp;far=ADDRESS</c></term><description>a store that keeps near what it reads from far; the addresses
-/// are percent-encoded and may be of any scheme that the resolver knows; parameter <c>writes</c> (near, far, both)</description></item>
+/// are percent-encoded and may be of any scheme that the resolver knows; parameter <c>writes</c> (near, far, both). Several binary caches can
+/// be far, with white space in between; see <see cref="CombinedPathInfoService"/>. What is read from binary caches is stored near at once, and a NAR that is being fetched can
+/// be served meanwhile</description></item>
+/// <item><term><c>nix+https://HOST/PATH</c>, <c>nix+http://HOST/PATH</c></term><description>a binary cache of Nix; parameters <c>trusted-public-keys</c> (keys with white
+/// space in between, of which one must have signed what is not addressed by its contents; all is accepted when it is not given), <c>compression</c> of uploads (none, zstd, xz,
+/// gzip, br), <c>priority</c>, <c>store-dir</c>, <c>temporary-folder</c>, <c>netrc-file</c>, <c>token-file</c>, <c>timeout</c>, <c>connect-timeout</c> (seconds), <c>retries</c>. By
+/// itself it keeps contents in a temporary folder</description></item>
+/// <item><term><c>file:///FOLDER</c></term><description>a binary cache in a folder; parameters as above, without those of HTTP</description></item>
 /// </list>
 /// Immutable; <c>With</c> makes a resolver that knows one scheme more.
 /// </remarks>
@@ -49,6 +57,9 @@ public sealed class StoreAddressResolver
                 builder.AddLocalStore(options.Path, name, target => options.CopyTo(target));
             }),
         ["cache"] = CacheAddress.Scheme,
+        ["nix+http"] = BinaryCacheAddress.Scheme,
+        ["nix+https"] = BinaryCacheAddress.Scheme,
+        ["file"] = BinaryCacheAddress.Scheme,
     });
 
     /// <summary>This resolver with one more scheme, or another meaning for one.</summary>
@@ -101,14 +112,23 @@ public sealed class StoreAddressResolver
             return;
         }
 
+        AddOpened(builder, name, () => Open(address));
+    }
+
+    /// <summary>Adds a store to a container that is opened as a whole.</summary>
+    internal static void AddOpened(TvixStoreBuilder builder, string name, Func<StoreServices> open)
+    {
         builder
-            .AddService(name, _ => new OpenedStore(Open(address)))
+            .AddService(name, _ => new OpenedStore(open()))
             .AddService(name, provider => provider.GetRequiredKeyedService<OpenedStore>(name).Services.Blobs)
             .AddService(name, provider => provider.GetRequiredKeyedService<OpenedStore>(name).Services.Directories)
             .AddService(name, provider => provider.GetRequiredKeyedService<OpenedStore>(name).Services.PathInfos);
         builder.SetBacking<IBlobService, OpenedStore>(name, name);
         builder.SetBacking<IDirectoryService, OpenedStore>(name, name);
     }
+
+    /// <summary>Whether stores at such addresses have archives of contents rather than contents; see <see cref="StoreServices.PathInfosOver"/>.</summary>
+    internal static bool KeepsArchives(StoreAddress address) => BinaryCacheAddress.Schemes.Contains(address.Scheme);
 
     private StoreScheme Find(StoreAddress address)
     {

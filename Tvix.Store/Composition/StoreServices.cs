@@ -26,4 +26,15 @@ public sealed record StoreServices(IBlobService Blobs, IDirectoryService Directo
 
     /// <summary>Checks what the store holds; <see langword="null"/> when nobody can.</summary>
     public IVerifiableStore? Verifiable { get; init; }
+
+    /// <summary>
+    /// For a store that keeps archives of contents and not contents, as a binary cache does: makes its path infos over blobs and directories that are elsewhere, which
+    /// contents are then brought into, or read from. <see langword="null"/> for all others.
+    /// </summary>
+    public Func<IBlobService, IDirectoryService, IPathInfoService>? PathInfosOver { get; init; }
+
+    /// <summary>These services, unless contents can be in other ones: then with contents there.</summary>
+    internal StoreServices WithContentsOf(StoreServices other) => PathInfosOver is null
+        ? this
+        : this with { Blobs = other.Blobs, Directories = other.Directories, PathInfos = PathInfosOver(other.Blobs, other.Directories), Statistics = null, Verifiable = null };
 }

@@ -14,6 +14,7 @@ namespace Tvix.Store.Copy;
 internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions options)
 {
     private readonly IPathInfoService _targetInfos = ServiceCapabilities.WrittenTo(target.PathInfos);
+    private readonly INarInfoService? _narInfos = ServiceCapabilities.Find<INarInfoService>(source.PathInfos);
     private readonly Dictionary<StorePathDigest, PlannedPath> _planned = [];
 
     /// <summary>A path to look up.</summary>
@@ -34,7 +35,7 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
         bool isFirst = true;
         while (wave.Count > 0)
         {
-            (PathInfo? Source, PathInfo? Target)[] found = await LookUpAsync(wave, cancellationToken).ConfigureAwait(false);
+            (Offer? Source, PathInfo? Target)[] found = await LookUpAsync(wave, cancellationToken).ConfigureAwait(false);
             List<Wanted> next = [];
             for (int i = 0; i < found.Length; i++)
             {
@@ -47,9 +48,9 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
 
                 if (options.IncludeReferences)
                 {
-                    next.AddRange(path.Info.References
+                    next.AddRange(path.References
                         .Where(reference => seen.Add(reference.Digest))
-                        .Select(reference => new Wanted(reference, null, path.Info.StorePath)));
+                        .Select(reference => new Wanted(reference, null, path.StorePath)));
                 }
             }
 
@@ -60,25 +61,48 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
         return Sort(first);
     }
 
-    private async Task<(PathInfo? Source, PathInfo? Target)[]> LookUpAsync(List<Wanted> wave, CancellationToken cancellationToken)
+    private async Task<(Offer? Source, PathInfo? Target)[]> LookUpAsync(List<Wanted> wave, CancellationToken cancellationToken)
     {
-        var found = new (PathInfo? Source, PathInfo? Target)[wave.Count];
+        var found = new (Offer? Source, PathInfo? Target)[wave.Count];
         ParallelOptions parallel = new() { MaxDegreeOfParallelism = options.ConcurrentLookups, CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(Enumerable.Range(0, wave.Count), parallel, async (i, token) =>
         {
             // Both questions at once.
-            StorePathDigest digest = wave[i].Path.Digest;
-            Task<PathInfo?> there = _targetInfos.GetAsync(digest, token).AsTask();
-            Task<PathInfo?> here = wave[i].Info is { } known ? Task.FromResult<PathInfo?>(known) : source.PathInfos.GetAsync(digest, token).AsTask();
+            Task<PathInfo?> there = _targetInfos.GetAsync(wave[i].Path.Digest, token).AsTask();
+            Task<Offer?> here = AskSourceAsync(wave[i], token);
             await Task.WhenAll(here, there).ConfigureAwait(false);
             found[i] = (await here.ConfigureAwait(false), await there.ConfigureAwait(false));
         }).ConfigureAwait(false);
         return found;
     }
 
-    private PlannedPath Plan(Wanted wanted, PathInfo? offered, PathInfo? known)
+    /// <summary>Asks the source. One that has to fetch contents is not made to do so here, where everything is asked for at the same time.</summary>
+    private async Task<Offer?> AskSourceAsync(Wanted wanted, CancellationToken cancellationToken)
     {
-        if (offered is null)
+        PathInfo? info = wanted.Info
+            ?? (_narInfos is null
+                ? await source.PathInfos.GetAsync(wanted.Path.Digest, cancellationToken).ConfigureAwait(false)
+                : await _narInfos.FindAsync(wanted.Path.Digest, cancellationToken).ConfigureAwait(false));
+        return info is not null ? new Offer(info.StorePath, info, null)
+            : _narInfos is not null && await _narInfos.GetNarInfoAsync(wanted.Path.Digest, cancellationToken).ConfigureAwait(false) is { } narInfo
+                ? new Offer(narInfo.StorePath, null, narInfo)
+            : null;
+    }
+
+    /// <summary>What the source says of a path: either with its contents, or what can be said without.</summary>
+    private sealed record Offer(StorePath StorePath, PathInfo? Info, NarInfo? NarInfo)
+    {
+        public PlannedPath ToCopy() => Info is null
+            ? new PlannedPath(NarInfo!) { NeedsContents = true, IsCopied = true }
+            : new PlannedPath(Info) { NeedsContents = true, ToPut = Info, IsCopied = true };
+
+        /// <summary>The path info, where the target knows what the contents are.</summary>
+        public PathInfo With(PathInfo known) => Info ?? PathInfo.FromNarInfo(NarInfo!, known.Node);
+    }
+
+    private PlannedPath Plan(Wanted wanted, Offer? offer, PathInfo? known)
+    {
+        if (offer is null)
         {
             // A reference that the target has completes the closure as well as one from the source.
             return wanted.Referrer is not null && known is not null
@@ -88,20 +112,21 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
                     : $"{Show(wanted.Path)}, which {Show(wanted.Referrer)} refers to, is not in the source.");
         }
 
-        if (offered.StorePath.Digest != wanted.Path.Digest)
+        if (offer.StorePath.Digest != wanted.Path.Digest)
         {
-            throw new StorageException($"The source was asked for {Show(wanted.Path)} and answers with {Show(offered.StorePath)}.");
+            throw new StorageException($"The source was asked for {Show(wanted.Path)} and answers with {Show(offer.StorePath)}.");
         }
 
         if (known is null)
         {
-            return new PlannedPath(offered) { NeedsContents = true, ToPut = offered, IsCopied = true };
+            return offer.ToCopy();
         }
 
+        PathInfo offered = offer.With(known);
         if (FindDifference(offered, known) is { } difference)
         {
             return options.Overwrite
-                ? new PlannedPath(offered) { NeedsContents = true, ToPut = offered, IsCopied = true }
+                ? offer.ToCopy()
                 : throw new StorePathConflictException(
                     $"{Show(offered.StorePath)} is in the target already, with {difference}. Nothing was copied.", offered, known);
         }
@@ -141,10 +166,10 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
             Enter(root);
             while (levels.TryPop(out var level))
             {
-                if (level.Next < level.Path.Info.References.Count)
+                if (level.Next < level.Path.References.Count)
                 {
                     levels.Push(level with { Next = level.Next + 1 });
-                    if (_planned.TryGetValue(level.Path.Info.References[level.Next].Digest, out PlannedPath? reference))
+                    if (_planned.TryGetValue(level.Path.References[level.Next].Digest, out PlannedPath? reference))
                     {
                         Enter(reference);
                     }
@@ -152,7 +177,7 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
                 else
                 {
                     // What is reached but not done refers back to this path, or is this path.
-                    level.Path.Before.AddRange(level.Path.Info.References
+                    level.Path.Before.AddRange(level.Path.References
                         .Select(reference => _planned.GetValueOrDefault(reference.Digest))
                         .OfType<PlannedPath>()
                         .Where(done.Contains));

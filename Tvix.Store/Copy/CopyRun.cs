@@ -42,7 +42,7 @@ internal sealed class CopyRun(TvixStore source, TvixStore target, CopyOptions op
                 {
                     try
                     {
-                        await CopyContentsAsync(path.Info, cancellationToken).ConfigureAwait(false);
+                        await CopyContentsAsync(await FindAsync(path, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
                     }
                     finally
                     {
@@ -79,7 +79,19 @@ internal sealed class CopyRun(TvixStore source, TvixStore target, CopyOptions op
         }
 
         // Of contents that were looked through, the bytes are counted already.
-        counters.AddPath(path.NeedsContents ? 0 : path.Info.NarSize);
+        counters.AddPath(path.NeedsContents ? 0 : path.NarSize);
+    }
+
+    /// <summary>What the source says of a path, after it has fetched the contents if it must.</summary>
+    private async ValueTask<PathInfo> FindAsync(PlannedPath path, CancellationToken cancellationToken)
+    {
+        if (path.Info is null)
+        {
+            path.Fetched(await source.PathInfos.GetAsync(path.StorePath.Digest, cancellationToken).ConfigureAwait(false)
+                ?? throw new StorageException($"{path.StorePath.ToAbsolutePath(source.StoreDirectory)} is not in the source any more."));
+        }
+
+        return path.Info!;
     }
 
     private async Task CopyContentsAsync(PathInfo info, CancellationToken cancellationToken)

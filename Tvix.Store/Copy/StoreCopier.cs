@@ -1,4 +1,5 @@
 using Tvix.Castore;
+using Tvix.Castore.Composition;
 using Tvix.Store.Nix;
 using Tvix.Store.PathInfos;
 
@@ -46,8 +47,9 @@ public sealed class StoreCopier
                 $"The store directories differ: '{source.StoreDirectory}' in the source, '{target.StoreDirectory}' in the target.", nameof(target));
         }
 
-        _source = source;
-        _target = target;
+        // What has archives instead of contents takes them from, or puts them, where the other has its contents: nothing is stored twice.
+        _target = target.WithContentsOf(source);
+        _source = source.WithContentsOf(_target);
         _options = (options ?? new CopyOptions()).Validated();
     }
 
@@ -75,6 +77,21 @@ public sealed class StoreCopier
     public async Task<CopyResult> CopyAllAsync(IProgress<CopyProgress>? progress = null, CancellationToken cancellationToken = default)
     {
         List<CopyPlan.Wanted> all = [];
+        if (ServiceCapabilities.Find<INarInfoService>(_source.PathInfos) is { } narInfos)
+        {
+            // Only what is copied is fetched.
+            await foreach (StorePathDigest digest in narInfos.ListDigestsAsync(cancellationToken).ConfigureAwait(false))
+            {
+                if (await narInfos.GetNarInfoAsync(digest, cancellationToken).ConfigureAwait(false) is { } narInfo)
+                {
+                    all.Add(new CopyPlan.Wanted(narInfo.StorePath, null, null));
+                }
+            }
+
+            all.Sort((a, b) => a.Path.CompareTo(b.Path));
+            return await CopyAsync(all, progress, cancellationToken).ConfigureAwait(false);
+        }
+
         await foreach (PathInfo info in _source.PathInfos.ListAsync(cancellationToken).ConfigureAwait(false))
         {
             all.Add(new CopyPlan.Wanted(info.StorePath, info, null));
@@ -91,7 +108,7 @@ public sealed class StoreCopier
         IReadOnlyList<PlannedPath> plan = await new CopyPlan(_source, _target, _options).MakeAsync(roots, cancellationToken).ConfigureAwait(false);
         CopyCounters counters = new(progress) { PathsTotal = plan.Count };
         await new CopyRun(_source, _target, _options, counters).RunAsync(plan, cancellationToken).ConfigureAwait(false);
-        StorePath[] copied = [.. plan.Where(path => path.IsCopied).Select(path => path.Info.StorePath)];
+        StorePath[] copied = [.. plan.Where(path => path.IsCopied).Select(path => path.StorePath)];
         return new CopyResult
         {
             CopiedPaths = copied,

@@ -2,6 +2,8 @@ using System.Runtime.CompilerServices;
 using Tvix.Castore;
 using Tvix.Castore.Composition;
 using Tvix.Castore.Telemetry;
+using Tvix.Store.BinaryCaches;
+using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 
 namespace Tvix.Store.PathInfos;
@@ -17,14 +19,16 @@ namespace Tvix.Store.PathInfos;
 /// <see cref="CacheWrites.Far"/>. What somebody else changes far away is not seen while an older one is near.</para>
 /// <para>Readers who miss the same path info at the same time share one fetch, which is cancelled when none of them waits any more. Neither
 /// absence nor failure is remembered. Only absence leads from near to far: a service that fails is not passed over.</para>
+/// <para>When the far service knows narinfos (<see cref="INarInfoService"/>), as that of a binary cache does, what can be told without fetching contents is told so.</para>
 /// </remarks>
-public sealed class CachingPathInfoService : IPathInfoService, IWrittenElsewhere<IPathInfoService>
+public sealed class CachingPathInfoService : IPathInfoService, INarInfoService, IWrittenElsewhere<IPathInfoService>
 {
     private const int Stripes = 32;
 
     private readonly IPathInfoService _near;
     private readonly IPathInfoService _far;
     private readonly CacheWrites _writes;
+    private readonly INarInfoService? _farNarInfos;
     private readonly SingleFlight<StorePathDigest, PathInfo?> _fetches = new();
     private readonly NearWrites[] _nearWrites = [.. Enumerable.Range(0, Stripes).Select(static _ => new NearWrites())];
 
@@ -40,6 +44,7 @@ public sealed class CachingPathInfoService : IPathInfoService, IWrittenElsewhere
         _near = near;
         _far = far;
         _writes = writes;
+        _farNarInfos = ServiceCapabilities.Find<INarInfoService>(far);
     }
 
     internal CacheLookups Lookups { get; } = new("path_info");
@@ -52,6 +57,60 @@ public sealed class CachingPathInfoService : IPathInfoService, IWrittenElsewhere
         PathInfo? pathInfo = await _near.GetAsync(digest, cancellationToken).ConfigureAwait(false);
         Lookups.Count(pathInfo is not null);
         return pathInfo ?? await _fetches.RunAsync(digest, token => FetchAsync(digest, token), cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<PathInfo?> FindAsync(StorePathDigest digest, CancellationToken cancellationToken = default)
+    {
+        if (_farNarInfos is null)
+        {
+            return await GetAsync(digest, cancellationToken).ConfigureAwait(false); // takes no contents
+        }
+
+        PathInfo? pathInfo = await _near.GetAsync(digest, cancellationToken).ConfigureAwait(false);
+        Lookups.Count(pathInfo is not null);
+        return pathInfo;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask<NarInfo?> GetNarInfoAsync(StorePathDigest digest, CancellationToken cancellationToken = default) =>
+        await FindAsync(digest, cancellationToken).ConfigureAwait(false) is { } known ? known.ToNarInfo(BinaryCacheFileName.FormatCastoreNar(known.Node, known.NarSize))
+        : _farNarInfos is not null ? await _farNarInfos.GetNarInfoAsync(digest, cancellationToken).ConfigureAwait(false)
+        : null;
+
+    /// <inheritdoc/>
+    /// <remarks>When all of the NAR was read, the path info is near.</remarks>
+    public async ValueTask<Stream?> OpenNarAsync(StorePathDigest digest, CancellationToken cancellationToken = default)
+    {
+        if (_farNarInfos is null
+            || await _near.GetAsync(digest, cancellationToken).ConfigureAwait(false) is not null
+            || await _farNarInfos.GetNarInfoAsync(digest, cancellationToken).ConfigureAwait(false) is not { } narInfo
+            || await _farNarInfos.OpenNarAsync(digest, cancellationToken).ConfigureAwait(false) is not { } nar)
+        {
+            return null;
+        }
+
+        CancellationTokenSource stop = new();
+        return new HeldBackStream(nar, (long)narInfo.NarSize, _fetches.RunAsync(digest, token => FetchAsync(digest, token), stop.Token), stop);
+    }
+
+    /// <inheritdoc/>
+    public IAsyncEnumerable<StorePathDigest> ListDigestsAsync(CancellationToken cancellationToken = default)
+    {
+        IAsyncEnumerable<StorePathDigest> near = DigestsOf(_near.ListAsync(cancellationToken), cancellationToken);
+        IAsyncEnumerable<StorePathDigest> far = _farNarInfos is null
+            ? DigestsOf(_far.ListAsync(cancellationToken), cancellationToken)
+            : _farNarInfos.ListDigestsAsync(cancellationToken);
+        return MergeAsync(near, far, static digest => digest, cancellationToken);
+    }
+
+    private static async IAsyncEnumerable<StorePathDigest> DigestsOf(
+        IAsyncEnumerable<PathInfo> pathInfos, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        await foreach (PathInfo pathInfo in pathInfos.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            yield return pathInfo.StorePath.Digest;
+        }
     }
 
     /// <inheritdoc/>
@@ -83,31 +142,36 @@ public sealed class CachingPathInfoService : IPathInfoService, IWrittenElsewhere
 
     /// <inheritdoc/>
     /// <remarks>
-    /// Those that are near, and then what the far service has more. Nothing is stored near. The digests of those that are near are
+    /// Those that are near, and then what the far service has more, unless it would have to fetch contents for that, as a binary cache has to. Nothing is stored near. The digests of those that are near are
     /// remembered meanwhile: 20 bytes each, and what a set adds to that.
     /// </remarks>
     public IAsyncEnumerable<PathInfo> ListAsync(CancellationToken cancellationToken = default)
     {
         IAsyncEnumerable<PathInfo> near = _near.ListAsync(cancellationToken);
-        IAsyncEnumerable<PathInfo> far = _far.ListAsync(cancellationToken);
-        return MergeAsync(near, far, cancellationToken);
-    }
-
-    private static async IAsyncEnumerable<PathInfo> MergeAsync(
-        IAsyncEnumerable<PathInfo> near, IAsyncEnumerable<PathInfo> far, [EnumeratorCancellation] CancellationToken cancellationToken)
-    {
-        HashSet<StorePathDigest> seen = [];
-        await foreach (PathInfo pathInfo in near.WithCancellation(cancellationToken).ConfigureAwait(false))
+        if (_farNarInfos is not null)
         {
-            seen.Add(pathInfo.StorePath.Digest);
-            yield return pathInfo;
+            return near; // to list what is far would be to fetch it all
         }
 
-        await foreach (PathInfo pathInfo in far.WithCancellation(cancellationToken).ConfigureAwait(false))
+        IAsyncEnumerable<PathInfo> far = _far.ListAsync(cancellationToken);
+        return MergeAsync(near, far, static pathInfo => pathInfo.StorePath.Digest, cancellationToken);
+    }
+
+    private static async IAsyncEnumerable<T> MergeAsync<T>(
+        IAsyncEnumerable<T> near, IAsyncEnumerable<T> far, Func<T, StorePathDigest> digestOf, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        HashSet<StorePathDigest> seen = [];
+        await foreach (T item in near.WithCancellation(cancellationToken).ConfigureAwait(false))
         {
-            if (!seen.Contains(pathInfo.StorePath.Digest))
+            seen.Add(digestOf(item));
+            yield return item;
+        }
+
+        await foreach (T item in far.WithCancellation(cancellationToken).ConfigureAwait(false))
+        {
+            if (!seen.Contains(digestOf(item)))
             {
-                yield return pathInfo;
+                yield return item;
             }
         }
     }

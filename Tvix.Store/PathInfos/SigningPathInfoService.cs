@@ -13,10 +13,12 @@ namespace Tvix.Store.PathInfos;
 /// <param name="key">The key to sign with.</param>
 /// <param name="storeDirectory">The store directory, which is part of what is signed.</param>
 public sealed class SigningPathInfoService(IPathInfoService inner, SigningKey key, StoreDirectory storeDirectory = default)
-    : IPathInfoService, IWrittenElsewhere<IPathInfoService>
+    : IPathInfoService, IServiceDecorator, IWrittenElsewhere<IPathInfoService>
 {
     private readonly IPathInfoService _inner = inner ?? throw new ArgumentNullException(nameof(inner));
     private readonly SigningKey _key = key ?? throw new ArgumentNullException(nameof(key));
+
+    object IServiceDecorator.Inner => _inner;
 
     // To look up is to look up beneath; what is written still has to come through here.
     IPathInfoService IWrittenElsewhere<IPathInfoService>.WrittenTo => ServiceCapabilities.WrittenTo(_inner);

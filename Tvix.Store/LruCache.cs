@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 
-namespace Tvix.Store.Http;
+namespace Tvix.Store;
 
 /// <summary>Remembers what was added or found last, and forgets the others. Safe for concurrent use.</summary>
 internal sealed class LruCache<TKey, TValue>(int capacity)

@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
 using Tvix.Store.Nix;
 
-namespace Tvix.Store.Http;
+namespace Tvix.Store;
 
-/// <summary>Reads another stream, counts what is read and hashes it if wanted, and ends with <see cref="UploadTooLongException"/> when there is too much. Leaves it open.</summary>
+/// <summary>Reads another stream, counts what is read and hashes it if wanted, and ends with <see cref="StreamTooLongException"/> when there is too much. Leaves it open.</summary>
 internal sealed class MeasuredStream(Stream inner, long limit, bool hash) : Stream
 {
     private readonly IncrementalHash? _hash = hash ? IncrementalHash.CreateHash(HashAlgorithmName.SHA256) : null;
@@ -48,7 +48,7 @@ internal sealed class MeasuredStream(Stream inner, long limit, bool hash) : Stre
         Count += count;
         if (Count > limit)
         {
-            throw new UploadTooLongException(limit);
+            throw new StreamTooLongException(limit);
         }
 
         _hash?.AppendData(buffer.Span[..count]);
