@@ -1,8 +1,10 @@
 using System.CommandLine;
+using Tvix.Castore.Composition;
 using Tvix.Store.Cli.Json;
 using Tvix.Store.Composition;
 using Tvix.Store.Copy;
 using Tvix.Store.Nix;
+using Tvix.Store.PathInfos;
 
 namespace Tvix.Store.Cli.Commands;
 
@@ -38,7 +40,8 @@ internal sealed class CopyCommand
             "Copies store paths, and what they refer to, from one store to another. "
             + "Only what TO lacks is moved; after an interruption, copy again. --store does not count.",
             "tvix-store copy local:/srv/store local:/mnt/backup 00bgd045z0d4icpbc2yyz4gx48ak44la-net-tools-1.60",
-            "tvix-store copy --all local:/srv/store local:/mnt/backup")
+            "tvix-store copy --all local:/srv/store local:/mnt/backup",
+            "tvix-store copy nix+https://cache.example.org local:/srv/store 00bgd045z0d4icpbc2yyz4gx48ak44la-net-tools-1.60")
         {
             self._from, self._to, self._paths, self._all, self._noReferences, self._overwrite, self._check, self._json,
         };
@@ -61,7 +64,7 @@ internal sealed class CopyCommand
         List<StorePath> paths = [];
         foreach (string name in names)
         {
-            paths.Add((await _tool.FindStorePathAsync(source, name, cancellationToken)).StorePath);
+            paths.Add(await FindAsync(source, name, cancellationToken));
         }
 
         await using TvixStore target = _tool.OpenStoreAt(arguments, to, create: true);
@@ -83,4 +86,13 @@ internal sealed class CopyCommand
                 + $"{ByteSize.Format(result.BytesCopied)} moved, {ByteSize.Format(result.BytesSaved)} saved.");
         return ExitCode.Success;
     }
+
+    /// <summary>Finds a store path that an argument names, without having its contents fetched where the store would have to.</summary>
+    private async Task<StorePath> FindAsync(TvixStore source, string name, CancellationToken cancellationToken) =>
+        ServiceCapabilities.Find<INarInfoService>(source.PathInfos) is { } narInfos
+        && StoreArgument.Parse(name, source.StoreDirectory) is { SubPath.IsRoot: true } argument
+        && await narInfos.GetNarInfoAsync(argument.Digest, cancellationToken) is { } narInfo
+        && (argument.Name is null || argument.Name == narInfo.StorePath.Name)
+            ? narInfo.StorePath
+            : (await _tool.FindStorePathAsync(source, name, cancellationToken)).StorePath;
 }
