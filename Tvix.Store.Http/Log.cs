@@ -13,8 +13,8 @@ internal static partial class Log
     [LoggerMessage(EventId = 3, EventName = "StoreFailed", Level = LogLevel.Error, Message = "The store failed while {Method} {Path} was served.")]
     public static partial void StoreFailed(ILogger logger, Exception exception, string method, string path);
 
-    [LoggerMessage(EventId = 4, EventName = "StoreUnavailable", Level = LogLevel.Warning, Message = "The store could not answer while {Method} {Path} was served.")]
-    public static partial void StoreUnavailable(ILogger logger, Exception exception, string method, string path);
+    [LoggerMessage(EventId = 4, EventName = "StoreUnavailable", Level = LogLevel.Warning, Message = "The store could not answer while {Method} {Path} was served: {Reason}")]
+    public static partial void StoreUnavailable(ILogger logger, string method, string path, string reason);
 
     [LoggerMessage(EventId = 5, EventName = "Refused", Level = LogLevel.Warning, Message = "{Method} {Path}: {Reason}")]
     public static partial void Refused(ILogger logger, string method, string path, string reason);

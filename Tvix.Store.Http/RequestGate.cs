@@ -52,7 +52,7 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
         }
         catch (StorageException e) when (e.IsTransient)
         {
-            Log.StoreUnavailable(logger, e, http.Request.Method, PathOf(http));
+            Log.StoreUnavailable(logger, http.Request.Method, PathOf(http), e.Message); // what is transient needs no trace
             await Reply.RefuseAsync(http, StatusCodes.Status503ServiceUnavailable, "The store cannot answer now.").ConfigureAwait(false);
         }
         catch (RefusedStorePathException e)

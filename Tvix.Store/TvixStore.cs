@@ -56,6 +56,9 @@ public sealed partial class TvixStore : IAsyncDisposable
 
     private StoreServices Services { get; }
 
+    /// <summary>Whether it has archives instead of contents; see <see cref="StoreServices.PathInfosOver"/>.</summary>
+    internal bool KeepsArchives => Services.PathInfosOver is not null;
+
     /// <summary>This store, unless it has archives instead of contents: then with its contents where those of another store are. Both stay the caller's.</summary>
     internal TvixStore WithContentsOf(TvixStore other) =>
         Services.PathInfosOver is null ? this : new TvixStore(Services.WithContentsOf(other.Services) with { Owner = null }, StoreDirectory);

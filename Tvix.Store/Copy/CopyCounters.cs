@@ -17,7 +17,7 @@ internal sealed class CopyCounters(IProgress<CopyProgress>? progress)
 
     public long BytesSaved { get; private set; }
 
-    public void AddPath(ulong savedBytes = 0) => Add(paths: 1, saved: Clamp(savedBytes));
+    public void AddPath(ulong saved, ulong copied) => Add(paths: 1, saved: Clamp(saved), copied: Clamp(copied));
 
     public void AddDirectories(long count) => Add(directories: count);
 
@@ -37,7 +37,7 @@ internal sealed class CopyCounters(IProgress<CopyProgress>? progress)
             PathsDone += paths;
             Directories += directories;
             Blobs += blobs;
-            BytesCopied += copied;
+            BytesCopied += Math.Min(copied, long.MaxValue - BytesCopied);
             BytesSaved += Math.Min(saved, long.MaxValue - BytesSaved);
             progress?.Report(new CopyProgress(PathsDone, PathsTotal, Blobs, BytesCopied, BytesSaved));
         }

@@ -11,6 +11,9 @@ internal sealed class CopyRun(TvixStore source, TvixStore target, CopyOptions op
 {
     private readonly SemaphoreSlim _contents = new(options.ConcurrentPaths);
     private readonly SemaphoreSlim _puts = new(options.ConcurrentLookups);
+
+    // What is fetched from archives is verified and stored where the target has its contents; what becomes an archive is read for that. Nothing else needs to be moved.
+    private readonly bool _areContentsShared = source.KeepsArchives || target.KeepsArchives;
     private readonly BlobMover _blobs = new(source.Blobs, target.Blobs, options, counters, source.StoreDirectory);
 
     /// <summary>Copies everything. When this ends, however it does, nothing is under way any more.</summary>
@@ -42,7 +45,11 @@ internal sealed class CopyRun(TvixStore source, TvixStore target, CopyOptions op
                 {
                     try
                     {
-                        await CopyContentsAsync(await FindAsync(path, cancellationToken).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+                        PathInfo info = await FindAsync(path, cancellationToken).ConfigureAwait(false);
+                        if (!_areContentsShared)
+                        {
+                            await CopyContentsAsync(info, cancellationToken).ConfigureAwait(false);
+                        }
                     }
                     finally
                     {
@@ -78,8 +85,10 @@ internal sealed class CopyRun(TvixStore source, TvixStore target, CopyOptions op
             }
         }
 
-        // Of contents that were looked through, the bytes are counted already.
-        counters.AddPath(path.NeedsContents ? 0 : path.NarSize);
+        // Of contents that were looked through or moved as blobs, the bytes are counted already.
+        counters.AddPath(
+            saved: path.NeedsContents ? 0 : path.NarSize,
+            copied: path.NeedsContents && _areContentsShared ? path.NarSize : 0); // of archives, the lengths that they have uncompressed
     }
 
     /// <summary>What the source says of a path, after it has fetched the contents if it must.</summary>
