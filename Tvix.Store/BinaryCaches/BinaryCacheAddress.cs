@@ -29,6 +29,11 @@ internal sealed class BinaryCacheAddress
     {
         _address = address;
         bool isFile = address.Scheme == "file";
+        if (!Schemes.Contains(address.Scheme))
+        {
+            throw new FormatException($"'{address}' is not the address of a binary cache, which begins with {string.Join(":, ", Schemes)}:.");
+        }
+
         if (isFile ? !address.Rest.StartsWith('/') || address.Rest.StartsWith("//", StringComparison.Ordinal) || address.Rest.Length < 2
             : !Uri.TryCreate($"{address.Scheme["nix+".Length..]}:{address.Rest}", UriKind.Absolute, out _url) || _url.Host.Length == 0 || _url.Fragment.Length > 0)
         {
@@ -51,20 +56,26 @@ internal sealed class BinaryCacheAddress
     public static string[] Schemes { get; } = ["nix+http", "nix+https", "file"];
 
     public static StoreScheme Scheme { get; } = new(
-        static (address, _) => new BinaryCacheAddress(address).Open(), static (address, _) => Check(address), null);
+        static (address, _) => Parse(address).Open(), static (address, _) => Parse(address), null);
 
     /// <exception cref="FormatException">Something is wrong with the address.</exception>
-    private static void Check(StoreAddress address) => _ = new BinaryCacheAddress(address);
+    public static BinaryCacheAddress Parse(StoreAddress address) => new(address);
+
+    /// <summary>Makes a client, and the files that it uses, which the caller disposes if they can be.</summary>
+    public (BinaryCache Cache, IDisposable? Files) CreateClient()
+    {
+        IBinaryCacheFiles files = _url is null ? new FolderBinaryCacheFiles(_address.Rest) : new HttpBinaryCacheFiles(_url, _http);
+        return (new BinaryCache(files, _options), files as IDisposable);
+    }
 
     private StoreServices Open()
     {
-        IBinaryCacheFiles files = _url is null ? new FolderBinaryCacheFiles(_address.Rest) : new HttpBinaryCacheFiles(_url, _http);
-        BinaryCache cache = new(files, _options);
+        (BinaryCache cache, IDisposable? files) = CreateClient();
         TemporaryContents contents = new(_options.TemporaryFolder);
         StoreServices services = StoreAddressResolver.ForLocal(contents.Store);
         return new StoreServices(services.Blobs, services.Directories, new BinaryCachePathInfoService(cache, services.Blobs, services.Directories))
         {
-            Owner = new Owned(contents, files as IDisposable),
+            Owner = new Owned(contents, files),
             PathInfosOver = (blobs, directories) => new BinaryCachePathInfoService(cache, blobs, directories),
         };
     }

@@ -106,6 +106,13 @@ internal static class StoreConfiguration
 
                 builder.AddLruPathInfoService(section.Name, (int)capacity);
             })
+            .AddServiceType<IPathInfoService>("nix", static (builder, section) => builder.AddBinaryCachePathInfoService(
+                section.Name,
+                section.Get("Address"),
+                section.GetName<IBlobService>("BlobService", "blob_service"),
+                section.GetName<IDirectoryService>("DirectoryService", "directory_service")))
+            .AddServiceType<IPathInfoService>("combined", static (builder, section) => builder.AddCombinedPathInfoService(
+                section.Name, section.Get("Services").Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)))
             .AddServiceType<IPathInfoService>("cache", static (builder, section) => builder.AddCachingPathInfoService(
                 section.Name,
                 section.GetName<IPathInfoService>("Near"),

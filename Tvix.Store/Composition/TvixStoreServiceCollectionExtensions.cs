@@ -7,6 +7,7 @@ using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Local;
 using Tvix.Store;
+using Tvix.Store.BinaryCaches;
 using Tvix.Store.Composition;
 using Tvix.Store.Nar;
 using Tvix.Store.NarInfos;
@@ -193,6 +194,57 @@ public static class TvixStoreServiceCollectionExtensions
             },
             near,
             far);
+    }
+
+    /// <summary>
+    /// Adds a binary cache as a path info service, over named blobs and directories that its contents are brought into. Put a cache with the same blobs and directories
+    /// before it (<see cref="AddCachingPathInfoService"/>), or whatever is asked for twice may be fetched twice.
+    /// </summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="address">The address, <c>nix+https:</c>, <c>nix+http:</c> or <c>file:</c>, with parameters; see <see cref="StoreAddressResolver"/>.</param>
+    /// <param name="contents">The name of the blob and directory services.</param>
+    /// <exception cref="FormatException"><paramref name="address"/> is not that of a binary cache.</exception>
+    public static TvixStoreBuilder AddBinaryCachePathInfoService(this TvixStoreBuilder builder, string name, string address, string contents) =>
+        builder.AddBinaryCachePathInfoService(name, address, contents, contents);
+
+    /// <summary>Adds a binary cache as a path info service; see <see cref="AddBinaryCachePathInfoService(TvixStoreBuilder, string, string, string)"/>.</summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="address">The address.</param>
+    /// <param name="blobs">The name of the blob service.</param>
+    /// <param name="directories">The name of the directory service.</param>
+    /// <exception cref="FormatException"><paramref name="address"/> is not that of a binary cache.</exception>
+    public static TvixStoreBuilder AddBinaryCachePathInfoService(
+        this TvixStoreBuilder builder, string name, string address, string blobs, string directories)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        BinaryCacheAddress parsed = BinaryCacheAddress.Parse(StoreAddress.Parse(address));
+        return builder
+            .AddService(name, _ => new OpenedBinaryCache(parsed))
+            .AddService<IPathInfoService>(name, provider => new BinaryCachePathInfoService(
+                provider.GetRequiredKeyedService<OpenedBinaryCache>(name).Cache,
+                provider.GetRequiredKeyedService<IBlobService>(blobs),
+                provider.GetRequiredKeyedService<IDirectoryService>(directories)))
+            .AddReference<IPathInfoService, IBlobService>(name, blobs)
+            .AddReference<IPathInfoService, IDirectoryService>(name, directories);
+    }
+
+    /// <summary>Adds several path info services as one; see <see cref="CombinedPathInfoService"/>.</summary>
+    /// <param name="builder">The builder.</param>
+    /// <param name="name">The name.</param>
+    /// <param name="services">The names of the services, in the order in which they are asked.</param>
+    public static TvixStoreBuilder AddCombinedPathInfoService(this TvixStoreBuilder builder, string name, params IEnumerable<string> services)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentNullException.ThrowIfNull(services);
+        string[] names = [.. services];
+        return names.Length == 0
+            ? throw new ArgumentException("There must be at least one service.", nameof(services))
+            : builder.AddService<IPathInfoService>(
+                name,
+                provider => new CombinedPathInfoService(names.Select(each => provider.GetRequiredKeyedService<IPathInfoService>(each))),
+                names);
     }
 
     /// <summary>Adds path infos in memory.</summary>
