@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Tvix.Castore;
+using Tvix.Castore.Local;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 
@@ -70,6 +71,7 @@ public sealed class FolderBinaryCacheFiles : IBinaryCacheFiles
                 }
 
                 File.Move(unfinished, file, overwrite: true);
+                FileSystemSync.FlushFolder(Path.GetDirectoryName(file)!);
             }
             catch
             {
