@@ -181,7 +181,9 @@ internal sealed class NarEndpoint(TvixStore store, KnownPaths paths, NarCatalog 
             default:
                 response.ContentLength = tree.NarSize;
                 await response.StartAsync(http.RequestAborted).ConfigureAwait(false); // what fails from here on cuts the connection
-                await _renderer.RenderAsync(tree.Root, response.BodyWriter, http.RequestAborted).ConfigureAwait(false);
+                GatheringPipeWriter body = new(response.BodyWriter, tree.NarSize);
+                await _renderer.RenderAsync(tree.Root, body, http.RequestAborted).ConfigureAwait(false);
+                await body.FinishAsync(http.RequestAborted).ConfigureAwait(false);
                 break;
         }
     }

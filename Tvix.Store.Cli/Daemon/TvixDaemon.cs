@@ -28,6 +28,9 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
     private const int ConnectionWindowSize = 8 << 20;
     private const int MaxFrameSize = 256 << 10;
 
+    // Two pieces of a NAR: one is sent while the next is read.
+    private const int ResponseBufferSize = 512 << 10;
+
     private readonly CallCounter _calls = new();
     private readonly List<(ListenOptions Listener, Func<string> Describe)> _listeners = [];
 
@@ -152,6 +155,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         kestrel.Limits.MaxRequestBodySize = null; // streams of messages, each of which has a limit
         kestrel.Limits.MinRequestBodyDataRate = null; // and which may pause
         kestrel.Limits.MinResponseDataRate = null;
+        kestrel.Limits.MaxResponseBufferSize = ResponseBufferSize;
         kestrel.Limits.Http2.MaxStreamsPerConnection = options.MaxStreamsPerConnection;
         kestrel.Limits.Http2.InitialStreamWindowSize = StreamWindowSize;
         kestrel.Limits.Http2.InitialConnectionWindowSize = ConnectionWindowSize;
