@@ -105,6 +105,9 @@ public sealed class ZstdCompressionStream : Stream
     /// <summary>Not supported.</summary>
     public override void SetLength(long value) => throw new NotSupportedException();
 
+    /// <summary>Has disposing not complete the frame, which lacks something.</summary>
+    internal void Abandon() => _broken = true;
+
     /// <summary>Completes the frame.</summary>
     public override async ValueTask DisposeAsync()
     {

@@ -9,7 +9,7 @@ namespace Tvix.Castore.Local;
 /// <remarks>
 /// The payload of a blob's record is its chunks in order, each as its digest (32 bytes) and its size (u32, little-endian).
 /// </remarks>
-internal sealed class LocalBlobService(LocalStore store) : IBlobService
+internal sealed class LocalBlobService(LocalStore store) : IBlobService, IStoredPieceSource
 {
     private const int ChunkEntrySize = B3Digest.Size + sizeof(uint);
 
@@ -51,6 +51,12 @@ internal sealed class LocalBlobService(LocalStore store) : IBlobService
             ?? (store.Contains(RecordKind.Blob, digest)
                 ? await BlobContent.ReadAsync(this, digest, maxBytes, cancellationToken).ConfigureAwait(false)
                 : null);
+    }
+
+    public ValueTask<StoredPiece?> ReadStoredAsync(B3Digest digest, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return new(store.ReadStored(digest));
     }
 
     public async ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)

@@ -142,6 +142,22 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         return length <= maxBytes ? state.Files.Read(kind, key, location) : throw BlobContent.TooLong(key, maxBytes);
     }
 
+    /// <summary>A chunk the way it is stored; <see langword="null"/> when there is none.</summary>
+    internal StoredPiece? ReadStored(B3Digest key)
+    {
+        State state = Opened;
+        RecordLocation location;
+        using (PackIndex.Reader reader = state.Index.Rent())
+        {
+            if (!reader.TryFind(RecordKind.Chunk, key, out location))
+            {
+                return null;
+            }
+        }
+
+        return state.Files.ReadStored(key, location);
+    }
+
     internal PackIndex.Reader RentIndex() => Opened.Index.Rent();
 
     internal BlobContent Read(RecordKind kind, B3Digest key, RecordLocation location) => Opened.Files.Read(kind, key, location);

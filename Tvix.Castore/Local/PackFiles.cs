@@ -50,24 +50,63 @@ internal sealed class PackFiles(string folder) : IDisposable
         try
         {
             Span<byte> bytes = record.AsSpan(0, length);
-            int read = ReadAt(location.Pack, location.Offset, bytes);
-            if (read < length)
-            {
-                throw Damaged(key, location, "the file ends within the record");
-            }
-
-            if (!RecordHeader.TryRead(bytes, out RecordHeader header)
-                || header.Kind != kind || header.Key != key || header.StoredLength != location.StoredLength || header.LogicalLength != location.LogicalLength
-                || !header.IsIntact(bytes, bytes[RecordHeader.Size..]))
-            {
-                throw Damaged(key, location, "the record is not what the index says");
-            }
-
+            CheckRecord(bytes[..ReadAt(location.Pack, location.Offset, bytes)], kind, key, location, out RecordHeader header);
             return Unpack(in header, bytes[RecordHeader.Size..], location);
         }
         finally
         {
             ArrayPool<byte>.Shared.Return(record);
+        }
+    }
+
+    /// <summary>Reads a chunk the way it is stored; see <see cref="IStoredPieceSource"/> for what is checked.</summary>
+    /// <inheritdoc cref="Read"/>
+    public StoredPiece ReadStored(B3Digest key, RecordLocation location)
+    {
+        if (location.LogicalLength > Array.MaxLength || location.StoredLength is < 0 or > RecordHeader.MaxStoredLength)
+        {
+            throw Damaged(key, location, "the length in the index is absurd");
+        }
+
+        // Only what is compressed has another length.
+        if (location.StoredLength == location.LogicalLength)
+        {
+            BlobContent content = Read(RecordKind.Chunk, key, location);
+            return new StoredPiece(content, content.Memory, content.Memory.Length, isZstdFrame: false);
+        }
+
+        BlobContent record = BlobContent.Rent(RecordHeader.Size + location.StoredLength);
+        try
+        {
+            Span<byte> bytes = record.Memory.Span;
+            CheckRecord(bytes[..ReadAt(location.Pack, location.Offset, bytes)], RecordKind.Chunk, key, location, out RecordHeader header);
+            if (header.Codec != RecordCodec.Zstd || !ZstdFrame.TryMeasure(bytes[RecordHeader.Size..], out ulong length) || length != (ulong)header.LogicalLength)
+            {
+                throw Damaged(key, location, "the payload is not the frame that its record says");
+            }
+
+            return new StoredPiece(record, record.Memory[RecordHeader.Size..], (int)header.LogicalLength, isZstdFrame: true);
+        }
+        catch
+        {
+            record.Dispose();
+            throw;
+        }
+    }
+
+    /// <exception cref="DigestMismatchException">What was read is not the whole record that the index tells of.</exception>
+    private void CheckRecord(ReadOnlySpan<byte> bytes, RecordKind kind, B3Digest key, RecordLocation location, out RecordHeader header)
+    {
+        if (bytes.Length < RecordHeader.Size + location.StoredLength)
+        {
+            throw Damaged(key, location, "the file ends within the record");
+        }
+
+        if (!RecordHeader.TryRead(bytes, out header)
+            || header.Kind != kind || header.Key != key || header.StoredLength != location.StoredLength || header.LogicalLength != location.LogicalLength
+            || !header.IsIntact(bytes, bytes[RecordHeader.Size..]))
+        {
+            throw Damaged(key, location, "the record is not what the index says");
         }
     }
 

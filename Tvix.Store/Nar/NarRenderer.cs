@@ -1,6 +1,7 @@
 using System.IO.Pipelines;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
 
@@ -16,6 +17,7 @@ public sealed partial class NarRenderer
     private readonly IBlobService _blobs;
     private readonly IDirectoryService _directories;
     private readonly NarRenderOptions _options;
+    private readonly IStoredPieceSource? _pieces;
 
     /// <summary>Makes a renderer.</summary>
     /// <param name="blobs">Where the blobs are.</param>
@@ -29,6 +31,7 @@ public sealed partial class NarRenderer
         _directories = directories;
         _options = options ?? new NarRenderOptions();
         _options.Validate();
+        _pieces = ServiceCapabilities.Find<IStoredPieceSource>(blobs);
     }
 
     /// <summary>Writes the NAR of a tree to a pipe.</summary>

@@ -248,6 +248,13 @@ public sealed class NarWriter : IAsyncDisposable
         }
     }
 
+    /// <summary>Counts contents of the file that was begun, which were written to the pipe by other means.</summary>
+    internal void SkipContents(int count)
+    {
+        BytesWritten = checked(BytesWritten + (uint)count);
+        TakeContents(count);
+    }
+
     /// <summary>Ends the archive and sends everything that is buffered.</summary>
     /// <exception cref="InvalidOperationException">
     /// There is no root, a directory is open, or the contents of a file are not complete.
@@ -423,7 +430,7 @@ public sealed class NarWriter : IAsyncDisposable
         _unflushed = 0;
     }
 
-    private static void Check(FlushResult result)
+    internal static void Check(FlushResult result)
     {
         if (result.IsCanceled)
         {

@@ -15,6 +15,8 @@ namespace Tvix.Store.NarInfos;
 public static class BinaryCacheFileName
 {
     private const string NarExtension = ".nar";
+    internal const string ZstdNarExtension = ".nar.zst";
+
     private const string NarInfoExtension = ".narinfo";
 
     /// <summary>Reads the name of a narinfo; <see langword="false"/> when it is something else.</summary>
