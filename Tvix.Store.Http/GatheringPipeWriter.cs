@@ -5,7 +5,7 @@ namespace Tvix.Store.Http;
 /// <summary>Hands what is written to another pipe in large pieces: in few flushes, and in memory that one send takes as it is. That other pipe stays the caller's.</summary>
 /// <remarks>
 /// A server's pipe is made of blocks of 4 KiB, and a send takes as many as there are between two flushes. For long answers that is an expense: a lock for each block, and a change of
-/// threads for each 64 KiB. A flush is passed on once a piece is full; <see cref="FinishAsync"/> passes on the rest.
+/// threads for each 64 KiB. A flush is passed on once a piece is full, or has no room for what comes; <see cref="FinishAsync"/> passes on the rest.
 /// </remarks>
 /// <param name="inner">The other pipe.</param>
 /// <param name="expected">How much will be written, as far as that is known, so that what is short does not take the memory of a whole piece.</param>
@@ -16,6 +16,7 @@ internal sealed class GatheringPipeWriter(PipeWriter inner, long expected = long
     private readonly int _pieceLength = (int)Math.Min(expected, MaxPieceLength);
     private Memory<byte> _piece;
     private int _used;
+    private bool _hasFull; // whether there are pieces before this one that were not flushed
 
     public override bool CanGetUnflushedBytes => true;
 
@@ -62,13 +63,14 @@ internal sealed class GatheringPipeWriter(PipeWriter inner, long expected = long
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        return _used < _piece.Length ? default : FinishAsync(cancellationToken);
+        return _hasFull || (_used > 0 && _used == _piece.Length) ? FinishAsync(cancellationToken) : default;
     }
 
     /// <summary>Passes on everything.</summary>
     public ValueTask<FlushResult> FinishAsync(CancellationToken cancellationToken)
     {
         PassOn();
+        _hasFull = false;
         return inner.FlushAsync(cancellationToken);
     }
 
@@ -84,6 +86,7 @@ internal sealed class GatheringPipeWriter(PipeWriter inner, long expected = long
         if (_used > 0)
         {
             inner.Advance(_used);
+            _hasFull = true;
         }
 
         _piece = default;

@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Tvix.Castore.Model;
+using Tvix.Store.BinaryCaches;
 using Tvix.Store.Nar;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
@@ -17,6 +18,7 @@ internal sealed class NarInfoEndpoint(TvixStore store, KnownPaths paths, StoreDi
 
     private readonly SigningKey[] _signingKeys = [.. options.SigningKeys];
     private readonly NarUrlStyle _urls = options.NarUrls;
+    private readonly bool _compress = options.NarCompression == NarCompression.Zstd;
     private readonly int _maxListingNodes = options.MaxListingNodes;
 
     /// <summary>GET and HEAD of <c>HASH.narinfo</c>. Fetches no contents.</summary>
@@ -106,12 +108,12 @@ internal sealed class NarInfoEndpoint(TvixStore store, KnownPaths paths, StoreDi
     private static Task RefuseAsync(HttpContext http) =>
         Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "This cache does not have the store path.");
 
-    private byte[] Render(PathInfo info) => Render(info.ToNarInfo("-"), UrlOf(info));
+    private byte[] Render(PathInfo info) => Render(info.ToNarInfo("-"), UrlOf(info), _compress);
 
     /// <summary>The narinfo of what is to be fetched when it is asked for.</summary>
-    private byte[] Render(NarInfo narInfo) => Render(narInfo, UrlByHash(narInfo.NarHash, narInfo.StorePath));
+    private byte[] Render(NarInfo narInfo) => Render(narInfo, UrlByHash(narInfo.NarHash, narInfo.StorePath), isCompressed: false);
 
-    private byte[] Render(NarInfo text, string url)
+    private byte[] Render(NarInfo text, string url, bool isCompressed)
     {
         IEnumerable<NarSignature> signatures = text.Signatures;
         if (_signingKeys.Length > 0)
@@ -120,13 +122,14 @@ internal sealed class NarInfoEndpoint(TvixStore store, KnownPaths paths, StoreDi
             signatures = signatures.Concat(_signingKeys.Select(key => key.Sign(fingerprint))).Distinct();
         }
 
-        // The file is the NAR. Without the size, clients show no progress; without the hash, Nix cannot sign what is in a cache.
+        // Where the file is the NAR: without the size, clients show no progress; without the hash, Nix cannot sign what is in a cache. Of a compressed one, neither is known before it is sent.
         return new NarInfo
         {
             StorePath = text.StorePath,
             Url = url,
-            FileHash = text.NarHash,
-            FileSize = text.NarSize,
+            Compression = isCompressed ? NarCompression.Zstd : NarCompression.None,
+            FileHash = isCompressed ? null : text.NarHash,
+            FileSize = isCompressed ? null : text.NarSize,
             NarHash = text.NarHash,
             NarSize = text.NarSize,
             References = text.References,
@@ -136,12 +139,16 @@ internal sealed class NarInfoEndpoint(TvixStore store, KnownPaths paths, StoreDi
         }.ToUtf8(storeDirectory);
     }
 
-    private string UrlOf(PathInfo info) => _urls switch
+    private string UrlOf(PathInfo info)
     {
-        NarUrlStyle.NarHash => UrlByHash(info.NarHash, info.StorePath),
-        NarUrlStyle.SnixCastore => $"nar/snix-castore/{Base64Url.EncodeToString(DirectoryCodec.EncodeNode(default, info.Node))}?narsize={info.NarSize}",
-        _ => BinaryCacheFileName.FormatCastoreNar(info.Node, info.NarSize),
-    };
+        string url = _urls switch
+        {
+            NarUrlStyle.NarHash => UrlByHash(info.NarHash, info.StorePath),
+            NarUrlStyle.SnixCastore => $"nar/snix-castore/{Base64Url.EncodeToString(DirectoryCodec.EncodeNode(default, info.Node))}?narsize={info.NarSize}",
+            _ => BinaryCacheFileName.FormatCastoreNar(info.Node, info.NarSize),
+        };
+        return _compress ? url.Replace(_urls == NarUrlStyle.NarHash ? ".nar?" : "?", BinaryCacheFileName.ZstdNarExtension + "?", StringComparison.Ordinal) : url;
+    }
 
     private static string UrlByHash(Sha256Digest narHash, StorePath path) => $"nar/{BinaryCacheFileName.FormatNar(narHash)}?path={path.Digest}";
 }

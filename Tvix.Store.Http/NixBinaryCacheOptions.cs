@@ -1,4 +1,5 @@
 using Tvix.Store.Access;
+using Tvix.Store.BinaryCaches;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 
@@ -22,6 +23,13 @@ public sealed class NixBinaryCacheOptions
     /// <summary>How narinfos say where NARs are.</summary>
     /// <value><see cref="NarUrlStyle.TvixCastore"/>, unless set.</value>
     public NarUrlStyle NarUrls { get; set; }
+
+    /// <summary>
+    /// How the NARs are compressed that narinfos tell of: not at all, or with zstd, of which a local store that compresses has most ready. Clients that say they accept zstd get it in either case,
+    /// as the way in which the uncompressed NAR travels.
+    /// </summary>
+    /// <value><see cref="BinaryCaches.NarCompression.None"/>, unless set to <see cref="BinaryCaches.NarCompression.Zstd"/>.</value>
+    public string NarCompression { get; set; } = BinaryCaches.NarCompression.None;
 
     /// <summary>Keys that sign each narinfo that is served, besides the signatures that are stored.</summary>
     /// <value>None, unless added.</value>
@@ -93,6 +101,11 @@ public sealed class NixBinaryCacheOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxUploads);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(UploadLifetime, TimeSpan.Zero);
         ArgumentNullException.ThrowIfNull(TimeProvider);
+        if (NarCompression is not (BinaryCaches.NarCompression.None or BinaryCaches.NarCompression.Zstd))
+        {
+            throw new ArgumentOutOfRangeException(nameof(NarCompression), NarCompression, null);
+        }
+
         if (!Enum.IsDefined(NarUrls))
         {
             throw new ArgumentOutOfRangeException(nameof(NarUrls), NarUrls, null);

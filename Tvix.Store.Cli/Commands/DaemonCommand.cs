@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 using Tvix.Store.Access;
+using Tvix.Store.BinaryCaches;
 using Tvix.Store.Cli.Daemon;
 using Tvix.Store.NarInfos;
 
@@ -37,6 +38,12 @@ internal sealed class DaemonCommand
     {
         Description = "The folder where the binary cache remembers what is being uploaded. Default: one in that of a local store, or else memory.",
         HelpName = "FOLDER",
+    };
+
+    private readonly Option<string?> _httpCompression = new("--http-nar-compression")
+    {
+        Description = "How the binary cache says that its NARs are compressed: none or zstd. Clients that accept zstd get it in either case. Default: none.",
+        HelpName = "COMPRESSION",
     };
 
     private readonly Option<string?> _unixMode = new("--unix-listen-mode")
@@ -117,6 +124,7 @@ internal sealed class DaemonCommand
             options._http,
             options._httpKeys,
             options._httpUploads,
+            options._httpCompression,
             options._unixMode,
             options._unixChmod,
             options._unixUnlink,
@@ -169,6 +177,12 @@ internal sealed class DaemonCommand
                 throw ToolException.BadCommandLine("--http-key and --http-uploads go with --http.");
             }
 
+            string? compression = arguments.GetValue(_httpCompression);
+            if (http.Length == 0 && compression is not null)
+            {
+                throw ToolException.BadCommandLine("--http-nar-compression goes with --http.");
+            }
+
             string[] addresses = arguments.GetValue(_listen) is { Length: > 0 } given ? given
                 : http.Length > 0 ? []
                 : [Socket.OSSupportsIPv6 ? DefaultAddress : DefaultAddressWithoutIPv6];
@@ -178,6 +192,12 @@ internal sealed class DaemonCommand
                 HttpAddresses = [.. http.Select(ListenAddress.Parse)],
                 HttpKeys = [.. keys.Select(ReadKey)],
                 UploadFolder = uploads ?? (tool.StateFolder(arguments) is { } folder ? Path.Combine(folder, "uploads") : null),
+                NarCompression = compression switch
+                {
+                    null or NarCompression.None => NarCompression.None,
+                    NarCompression.Zstd => NarCompression.Zstd,
+                    { } other => throw new FormatException($"'{other}' is not how NARs can be compressed; that is none or zstd."),
+                },
                 SocketMode = ReadMode(arguments),
                 ReplaceSockets = arguments.GetValue(_unixUnlink),
                 PortFile = arguments.GetValue(_portFile),

@@ -18,6 +18,9 @@ internal sealed record DaemonOptions
     /// <summary>The keys that sign what the binary cache serves.</summary>
     public required IReadOnlyList<SigningKey> HttpKeys { get; init; }
 
+    /// <summary>How narinfos of the binary cache say that NARs are compressed.</summary>
+    public required string NarCompression { get; init; }
+
     /// <summary>Permissions of the files of Unix sockets.</summary>
     public required UnixFileMode SocketMode { get; init; }
 

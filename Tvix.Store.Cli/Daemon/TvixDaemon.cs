@@ -105,6 +105,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
                 Access = access,
                 IsReadOnly = options.ReadOnly,
                 UploadFolder = options.UploadFolder,
+                NarCompression = options.NarCompression,
             };
             foreach (SigningKey key in options.HttpKeys)
             {
