@@ -170,7 +170,6 @@ public sealed class ReadTests
             Assert.That(response.Content.Headers.ContentLength, Is.EqualTo(_nar.Length));
             Assert.That(response.Headers.CacheControl!.ToString(), Does.Contain("max-age=31536000").And.Contain("immutable"));
             Assert.That(response.Headers.AcceptRanges, Is.EqualTo((string[])["bytes"]));
-            Assert.That(response.Content.Headers.LastModified, Is.Null);
             Assert.That(await response.Content.ReadAsByteArrayAsync(), Is.EqualTo(_nar));
             Assert.That((await _server.GetAsync(path, ("If-None-Match", response.Headers.ETag!.ToString()))).StatusCode, Is.EqualTo(HttpStatusCode.NotModified));
         }
@@ -223,10 +222,9 @@ public sealed class ReadTests
     [TestCase("bytes=x")]
     [TestCase("bytes=")]
     [TestCase("lines=1-2")]
-    [TestCase("bytes=0-1,4-5")]
     [TestCase("bytes=0-99999999999999999999999999")]
     [TestCase("bytes=--1")]
-    public async Task Range_ThatMakesNoSenseOrIsSeveral_GivesTheWhole(string header)
+    public async Task Range_ThatMakesNoSense_GivesTheWhole(string header)
     {
         HttpResponseMessage response = await _server.GetAsync(_narPath, ("Range", header));
         Assert.That(response.StatusCode, Is.EqualTo(HttpStatusCode.OK));
