@@ -7,7 +7,7 @@
 # stores that want signatures. Contents are compared.
 #   --keep   keep the folder with the stores and logs, and tell where it is
 #
-# TVIX_STORE_BIN is the tool; the default is the release build. Needs nix-store and nix (2.8 or later), and python3.
+# TVIX_STORE_BIN is the tool; the default is the release build. Needs nix-store and nix (2.8 or later), curl, zstd and python3.
 # Prints a line for each check, and ends with 1 if any of them failed.
 set -u
 umask 022
@@ -28,7 +28,7 @@ else
     tool=(dotnet "$root/artifacts/bin/Tvix.Store.Cli/release/tvix-store.dll")
     [ -e "${tool[1]}" ] || { echo "error: build it first: dotnet build Tvix.Store.Cli -c Release" >&2; exit 2; }
 fi
-for needed in nix nix-store python3 diff; do
+for needed in nix nix-store python3 diff curl zstd; do
     command -v "$needed" > /dev/null || { echo "error: $needed is not installed" >&2; exit 2; }
 done
 
@@ -201,6 +201,45 @@ check "nix store sign adds a signature in the cache" nix store sign --store "$ur
 new_client
 signed() { nix path-info --store "$url" --json "$dep" | grep -q 'test-1:.*server-1:\|server-1:.*test-1:'; }
 check "both signatures are there" signed
+stop TERM
+
+# NARs as zstd, of the chunks as they are stored: as files that narinfos tell of, and on the way.
+nix-store --dump "$tmp/a$big" > "$tmp/nar"
+for store in cache-none 'cache-raw?compression=none'; do
+    start "$store" --http-nar-compression zstd
+    new_client
+    check "$store, zstd: nix copy --to" nix copy --from "$tmp/a" --to "$url?compression=none" "$main"
+    new_client
+    check "$store, zstd: nix-store --realise substitutes" nix-store --store "$tmp/b" --option substituters "$url" --realise "$main"
+    check "$store, zstd: the contents are the same" same_store b
+    check "$store, zstd: three NARs were sent, all as zstd" test "$(requests 'GET /nar/[^ ]*\.nar\.zst 200')/$(requests 'GET /nar/')" = 3/3
+    drop b
+    new_client
+    check "$store, zstd: nix copy --from" nix copy --from "$url" --to "$tmp/b" "$main"
+    check "$store, zstd: the contents are the same" same_store b
+    drop b
+    hash=${big#/nix/store/}
+    curl -sSf "$url/${hash%%-*}.narinfo" > "$tmp/narinfo"
+    file=$(sed -n 's/^URL: //p' "$tmp/narinfo")
+    says() { grep -qx 'Compression: zstd' "$tmp/narinfo" && ! grep -q '^File' "$tmp/narinfo"; }
+    check "$store, zstd: the narinfo says so, and tells nothing that is not known" says
+    unzstd() { curl -sSf "$url/$file" | zstd -dc | cmp - "$tmp/nar"; }
+    check "$store, zstd: zstd decompresses the file" unzstd
+    nar=${file/.nar.zst/}
+    travels() { curl -sSf --compressed -D "$tmp/headers" "$url/$nar" | cmp - "$tmp/nar" && grep -qi '^content-encoding: zstd' "$tmp/headers"; }
+    check "$store, zstd: curl --compressed gets the NAR, as zstd" travels
+    stop TERM
+done
+start cache-none
+check "a NAR that is cut off" not curl -sSf --max-filesize 99999999 --limit-rate 3M --max-time 1 -o "$tmp/part" "$url/$nar"
+check "some of it is there" test "$(stat -c %s "$tmp/part")" -gt 0 -a "$(stat -c %s "$tmp/part")" -lt "$(stat -c %s "$tmp/nar")"
+check "curl -C - gets the rest" curl -sSf -C - -o "$tmp/part" "$url/$nar"
+check "that is all of it" cmp "$tmp/part" "$tmp/nar"
+ranges() { curl -sSf -r 0-7,1000000-1000099 "$url/$nar" | python3 -c '
+import sys
+body, nar = sys.stdin.buffer.read(), open(sys.argv[1], "rb").read()
+assert body.count(b"Content-Range: bytes ") == 2 and b"\r\n\r\n" + nar[:8] + b"\r\n--" in body and b"\r\n\r\n" + nar[1000000:1000100] + b"\r\n--" in body' "$tmp/nar"; }
+check "curl -r gets two parts at once" ranges
 stop TERM
 
 trust "$tmp/server.public"

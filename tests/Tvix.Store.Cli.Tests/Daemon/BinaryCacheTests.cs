@@ -30,6 +30,20 @@ public sealed class BinaryCacheTests : DaemonFixture
     }
 
     [Test]
+    public async Task Daemon_WithNarCompression_TellsOfZstd()
+    {
+        File.WriteAllText(At("hello"), "Hello World!");
+        await SucceedAsync("import", At("hello"));
+        await using DaemonProcess daemon = await StartAsync("--http", "127.0.0.1:0", "--http-nar-compression", "zstd");
+        using HttpClient client = new() { BaseAddress = new Uri(await daemon.AddressAsync()) };
+        string[] narInfo = (await client.GetStringAsync(Hash + ".narinfo")).Split('\n');
+        Assert.That(narInfo, Has.Member("Compression: zstd"));
+        byte[] file = await client.GetByteArrayAsync(narInfo.Single(line => line.StartsWith("URL: ", StringComparison.Ordinal))[5..]);
+        Assert.That(Castore.Compression.Zstd.Decompress(file, 1000), Has.Length.EqualTo(128));
+        await daemon.StopAsync();
+    }
+
+    [Test]
     public async Task Daemon_KilledBetweenNarAndNarInfo_CompletesTheUpload()
     {
         // The NAR of the file, from a store of its own.

@@ -13,6 +13,8 @@ public sealed class DaemonOptionsTests : ToolFixture
     [TestCase("--http", "localhost:8080")]
     [TestCase("--http-key", "x")]
     [TestCase("--http-uploads", "x")]
+    [TestCase("--http-nar-compression", "zstd")]
+    [TestCase("--http", "127.0.0.1:0", "--http-nar-compression", "xz")]
     [TestCase("--public-read")]
     [TestCase("--tls-key", "x")]
     [TestCase("--tls-certificate", "x")]
