@@ -28,8 +28,9 @@ internal sealed class NarEndpoint(TvixStore store, KnownPaths paths, NarCatalog 
     private static readonly DateTimeOffset s_lastModified = DateTimeOffset.UnixEpoch.AddSeconds(1);
     private static readonly string s_lastModifiedText = HeaderUtilities.FormatDate(s_lastModified);
 
-    // Many are rendered at the same time, and each reads ahead only where the store does not answer at once.
-    private readonly NarRenderer _renderer = new(store.Blobs, store.Directories, new NarRenderOptions { PrefetchBytes = 8 << 20 });
+    // Many are rendered at the same time, and each reads ahead only where the store does not answer at once. An embedded store does, with blobs of one chunk, so larger ones are streamed.
+    private readonly NarRenderer _renderer =
+        new(store.Blobs, store.Directories, new NarRenderOptions { PrefetchBytes = 8 << 20, SmallBlobBytes = 256 << 10 });
     private readonly int _maxRangeMemory = options.MaxRangeMemory;
 
     /// <summary>GET and HEAD of <c>nar/tvix-castore/NODE?narsize=N</c>.</summary>
@@ -205,7 +206,7 @@ internal sealed class NarEndpoint(TvixStore store, KnownPaths paths, NarCatalog 
                 await response.StartAsync(http.RequestAborted).ConfigureAwait(false); // what fails from here on cuts the connection
                 GatheringPipeWriter body = new(response.BodyWriter, tree.NarSize);
                 await _renderer.RenderAsync(tree.Root, body, http.RequestAborted).ConfigureAwait(false);
-                await body.FinishAsync(http.RequestAborted).ConfigureAwait(false);
+                await FinishAsync(body).ConfigureAwait(false);
                 break;
         }
     }
@@ -247,8 +248,11 @@ internal sealed class NarEndpoint(TvixStore store, KnownPaths paths, NarCatalog 
         await response.StartAsync(http.RequestAborted).ConfigureAwait(false); // what fails from here on cuts the connection
         GatheringPipeWriter body = new(response.BodyWriter, tree.NarSize + LeastZstdPiece);
         await _renderer.RenderZstdAsync(tree.Root, body, http.RequestAborted).ConfigureAwait(false);
-        await body.FinishAsync(http.RequestAborted).ConfigureAwait(false);
+        await FinishAsync(body).ConfigureAwait(false);
     }
+
+    /// <summary>Sends the rest. Without regard to whether the client is gone: it may have gone because it has everything.</summary>
+    private static async ValueTask FinishAsync(GatheringPipeWriter body) => await body.FinishAsync(CancellationToken.None).ConfigureAwait(false);
 
     /// <summary>Opens a NAR for access to parts of it; <see langword="null"/> when that takes too much memory.</summary>
     private async ValueTask<SeekableNarStream?> TryOpenAsync(Node root, CancellationToken cancellationToken)
@@ -314,7 +318,7 @@ internal sealed class NarEndpoint(TvixStore store, KnownPaths paths, NarCatalog 
             }
 
             body.Write(end);
-            await body.FinishAsync(http.RequestAborted).ConfigureAwait(false);
+            await FinishAsync(body).ConfigureAwait(false);
         }
         finally
         {
