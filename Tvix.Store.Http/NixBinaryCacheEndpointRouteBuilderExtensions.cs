@@ -10,6 +10,7 @@ using Tvix.Castore.Directories;
 using Tvix.Store;
 using Tvix.Store.Access;
 using Tvix.Store.Http;
+using Tvix.Store.Http.Pages;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 using Tvix.Store.PathInfos;
@@ -79,6 +80,19 @@ public static class NixBinaryCacheEndpointRouteBuilderExtensions
         {
             Read(folder + "/{**name}", NotKept);
             Write(folder + "/{**name}", NotKept);
+        }
+
+        if (options.ShowPages)
+        {
+            PageLayout layout = new(storeDirectory);
+            RouteGroupBuilder pages = group.MapGroup("");
+            pages.WithOrder(int.MaxValue); // whatever else the application has there comes first
+            Page("", new StoreListPages(store, storeDirectory, layout, options).GetAsync);
+            Page("path/{**place}", new StorePathPages(store, storeDirectory, layout, options).GetAsync);
+            Page("style.css", PageLayout.GetStyleAsync);
+            Page("icon.svg", PageLayout.GetIconAsync);
+
+            void Page(string pattern, RequestDelegate handler) => pages.MapMethods(pattern, s_read, gate.Guard(StoreAccess.Read, handler));
         }
 
         return group;

@@ -87,7 +87,18 @@ public sealed class NixBinaryCacheOptions
     /// <value><see langword="true"/>, unless set.</value>
     public bool RequireReferences { get; set; } = true;
 
-    /// <summary>Tells the time, for <see cref="UploadLifetime"/>.</summary>
+    /// <summary>Whether there are pages for people with a browser, who can look at what the store has. Other endpoints of the application at the same places come first.</summary>
+    /// <value><see langword="true"/>, unless set.</value>
+    public bool ShowPages { get; set; } = true;
+
+    /// <summary>
+    /// How many store paths are looked at for the list of them; those of a larger store are found by hash or by their whole name. At least 1. Whatever it is, a list takes
+    /// little memory and not much more than ten seconds.
+    /// </summary>
+    /// <value>100 000, unless set.</value>
+    public int MaxListedPaths { get; set; } = 100_000;
+
+    /// <summary>Tells the time, for <see cref="UploadLifetime"/> and lists of store paths.</summary>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
     /// <exception cref="ArgumentOutOfRangeException">A number is out of range.</exception>
@@ -100,6 +111,7 @@ public sealed class NixBinaryCacheOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxNarInfoSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxUploads);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(UploadLifetime, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxListedPaths);
         ArgumentNullException.ThrowIfNull(TimeProvider);
         if (NarCompression is not (BinaryCaches.NarCompression.None or BinaryCaches.NarCompression.Zstd))
         {

@@ -26,6 +26,7 @@ internal static class Reply
         http.Response.Headers.Remove(HeaderNames.ETag);
         http.Response.Headers.Remove(HeaderNames.AcceptRanges);
         http.Response.Headers.Remove(HeaderNames.LastModified);
+        http.Response.Headers.Remove(HeaderNames.ContentDisposition);
         http.Response.StatusCode = status;
         http.Response.Headers.CacheControl = "no-store";
         http.Response.Headers.XContentTypeOptions = "nosniff";

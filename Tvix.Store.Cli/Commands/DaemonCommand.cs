@@ -46,6 +46,8 @@ internal sealed class DaemonCommand
         HelpName = "COMPRESSION",
     };
 
+    private readonly Option<bool> _httpNoPages = new("--http-no-pages") { Description = "Leave out the pages of the binary cache that are for people with a browser." };
+
     private readonly Option<string?> _unixMode = new("--unix-listen-mode")
     {
         Description = "Who may connect to Unix sockets, as octal permissions of the file. Default: 0660.",
@@ -125,6 +127,7 @@ internal sealed class DaemonCommand
             options._httpKeys,
             options._httpUploads,
             options._httpCompression,
+            options._httpNoPages,
             options._unixMode,
             options._unixChmod,
             options._unixUnlink,
@@ -183,6 +186,11 @@ internal sealed class DaemonCommand
                 throw ToolException.BadCommandLine("--http-nar-compression goes with --http.");
             }
 
+            if (http.Length == 0 && arguments.GetValue(_httpNoPages))
+            {
+                throw ToolException.BadCommandLine("--http-no-pages goes with --http.");
+            }
+
             string[] addresses = arguments.GetValue(_listen) is { Length: > 0 } given ? given
                 : http.Length > 0 ? []
                 : [Socket.OSSupportsIPv6 ? DefaultAddress : DefaultAddressWithoutIPv6];
@@ -198,6 +206,7 @@ internal sealed class DaemonCommand
                     NarCompression.Zstd => NarCompression.Zstd,
                     { } other => throw new FormatException($"'{other}' is not how NARs can be compressed; that is none or zstd."),
                 },
+                HttpPages = !arguments.GetValue(_httpNoPages),
                 SocketMode = ReadMode(arguments),
                 ReplaceSockets = arguments.GetValue(_unixUnlink),
                 PortFile = arguments.GetValue(_portFile),

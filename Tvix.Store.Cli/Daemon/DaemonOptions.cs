@@ -21,6 +21,9 @@ internal sealed record DaemonOptions
     /// <summary>How narinfos of the binary cache say that NARs are compressed.</summary>
     public required string NarCompression { get; init; }
 
+    /// <summary>Whether the binary cache has pages for people.</summary>
+    public required bool HttpPages { get; init; }
+
     /// <summary>Permissions of the files of Unix sockets.</summary>
     public required UnixFileMode SocketMode { get; init; }
 
