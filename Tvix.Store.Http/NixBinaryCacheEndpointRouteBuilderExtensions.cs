@@ -76,10 +76,12 @@ public static class NixBinaryCacheEndpointRouteBuilderExtensions
         Write("nar/{file}", narUploads.PutAsync);
 
         // What clients ask for, and get along without.
+        KeptFiles? files = options.KeptFilesFolder is { } kept ? new KeptFiles(kept, options) : null;
         foreach (string folder in (ReadOnlySpan<string>)["log", "realisations", "build-trace-v2", "debuginfo"])
         {
-            Read(folder + "/{**name}", NotKept);
-            Write(folder + "/{**name}", NotKept);
+            KeptFileEndpoint endpoint = new(folder, files, options);
+            Read(folder + "/{**name}", endpoint.GetAsync);
+            Write(folder + "/{**name}", endpoint.PutAsync);
         }
 
         if (options.ShowPages)
@@ -101,9 +103,6 @@ public static class NixBinaryCacheEndpointRouteBuilderExtensions
 
         void Write(string pattern, RequestDelegate handler) => group.MapMethods(pattern, s_write, gate.Guard(StoreAccess.Write, handler));
     }
-
-    private static Task NotKept(HttpContext http) =>
-        Reply.RefuseAsync(http, StatusCodes.Status404NotFound, "This cache has store paths only: no build logs, realisations and debug information.");
 
     /// <summary>What has the name of the root is also the plain service, and someone may have registered only that.</summary>
     private static T Find<T>(IEndpointRouteBuilder endpoints, string name)

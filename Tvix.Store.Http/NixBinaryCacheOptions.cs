@@ -78,6 +78,24 @@ public sealed class NixBinaryCacheOptions
     public TimeSpan UploadLifetime { get; set; } = TimeSpan.FromDays(7);
 
     /// <summary>
+    /// Where build logs, realisations and debug information are kept that clients upload: a folder, made when it is needed, with a file for each. Several servers can share it.
+    /// </summary>
+    /// <value><see langword="null"/>, when there are none and none are taken, unless set.</value>
+    public string? KeptFilesFolder { get; set; }
+
+    /// <summary>How long one of the files of <see cref="KeptFilesFolder"/> may be, in bytes. At least 1.</summary>
+    /// <value>64 MiB, unless set.</value>
+    public long MaxKeptFileSize { get; set; } = 64 << 20;
+
+    /// <summary>How many files <see cref="KeptFilesFolder"/> may have; no more are taken then. At least 1.</summary>
+    /// <value>1 000 000, unless set.</value>
+    public int MaxKeptFiles { get; set; } = 1_000_000;
+
+    /// <summary>How long the files of <see cref="KeptFilesFolder"/> may be together, in bytes; no more are taken then. At least 1.</summary>
+    /// <value>16 GiB, unless set.</value>
+    public long MaxKeptBytes { get; set; } = 16L << 30;
+
+    /// <summary>
     /// The keys of which one must have signed what is uploaded, unless its store path is addressed by its contents; <see langword="null"/> when nothing needs to be signed.
     /// </summary>
     /// <value><see langword="null"/>, unless set.</value>
@@ -112,6 +130,9 @@ public sealed class NixBinaryCacheOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxUploads);
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(UploadLifetime, TimeSpan.Zero);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxListedPaths);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxKeptFileSize);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxKeptFiles);
+        ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxKeptBytes);
         ArgumentNullException.ThrowIfNull(TimeProvider);
         if (NarCompression is not (BinaryCaches.NarCompression.None or BinaryCaches.NarCompression.Zstd))
         {

@@ -46,6 +46,12 @@ internal sealed class DaemonCommand
         HelpName = "COMPRESSION",
     };
 
+    private readonly Option<string?> _httpFiles = new("--http-files")
+    {
+        Description = "The folder where the binary cache keeps build logs, realisations and debug information. Default: one in that of a local store, or else they are not kept.",
+        HelpName = "FOLDER",
+    };
+
     private readonly Option<bool> _httpNoPages = new("--http-no-pages") { Description = "Leave out the pages of the binary cache that are for people with a browser." };
 
     private readonly Option<string?> _unixMode = new("--unix-listen-mode")
@@ -127,6 +133,7 @@ internal sealed class DaemonCommand
             options._httpKeys,
             options._httpUploads,
             options._httpCompression,
+            options._httpFiles,
             options._httpNoPages,
             options._unixMode,
             options._unixChmod,
@@ -186,9 +193,10 @@ internal sealed class DaemonCommand
                 throw ToolException.BadCommandLine("--http-nar-compression goes with --http.");
             }
 
-            if (http.Length == 0 && arguments.GetValue(_httpNoPages))
+            string? files = arguments.GetValue(_httpFiles);
+            if (http.Length == 0 && (files is not null || arguments.GetValue(_httpNoPages)))
             {
-                throw ToolException.BadCommandLine("--http-no-pages goes with --http.");
+                throw ToolException.BadCommandLine("--http-files and --http-no-pages go with --http.");
             }
 
             string[] addresses = arguments.GetValue(_listen) is { Length: > 0 } given ? given
@@ -206,6 +214,7 @@ internal sealed class DaemonCommand
                     NarCompression.Zstd => NarCompression.Zstd,
                     { } other => throw new FormatException($"'{other}' is not how NARs can be compressed; that is none or zstd."),
                 },
+                KeptFilesFolder = files ?? (tool.StateFolder(arguments) is { } state ? Path.Combine(state, "files") : null),
                 HttpPages = !arguments.GetValue(_httpNoPages),
                 SocketMode = ReadMode(arguments),
                 ReplaceSockets = arguments.GetValue(_unixUnlink),

@@ -21,6 +21,9 @@ internal sealed record DaemonOptions
     /// <summary>How narinfos of the binary cache say that NARs are compressed.</summary>
     public required string NarCompression { get; init; }
 
+    /// <summary>Where the binary cache keeps build logs and the like; <see langword="null"/> for nowhere.</summary>
+    public required string? KeptFilesFolder { get; init; }
+
     /// <summary>Whether the binary cache has pages for people.</summary>
     public required bool HttpPages { get; init; }
 

@@ -106,6 +106,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
                 IsReadOnly = options.ReadOnly,
                 UploadFolder = options.UploadFolder,
                 NarCompression = options.NarCompression,
+                KeptFilesFolder = options.KeptFilesFolder,
                 ShowPages = options.HttpPages,
             };
             foreach (SigningKey key in options.HttpKeys)

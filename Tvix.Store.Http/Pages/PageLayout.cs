@@ -26,11 +26,11 @@ internal sealed class PageLayout(StoreDirectory storeDirectory)
     /// <param name="status">The status.</param>
     /// <param name="root">The base of the cache relative to the page; ends with a slash.</param>
     /// <param name="title">What the page is about.</param>
-    /// <param name="trail">What is above it, from the outermost: texts and links relative to the base.</param>
+    /// <param name="trail">What is above it, from the outermost: texts and links relative to the base; may be nothing.</param>
     /// <param name="query">What was searched for.</param>
     /// <param name="main">Writes the contents.</param>
     public Task SendAsync(
-        HttpContext http, int status, string root, string title, IEnumerable<(string Text, string? Link)> trail, string? query, Action<HtmlWriter> main)
+        HttpContext http, int status, string root, string title, IReadOnlyList<(string Text, string? Link)> trail, string? query, Action<HtmlWriter> main)
     {
         HtmlWriter html = new();
         html.Open("html", ("lang", "en")).Open("head")
@@ -54,15 +54,19 @@ internal sealed class PageLayout(StoreDirectory storeDirectory)
             .Close().Close().Close();
 
         html.Open("main", ("id", "main"));
-        html.Open("nav", ("aria-label", "Where you are"), ("class", "trail")).Open("ol");
-        foreach ((string text, string? link) in trail)
+        if (trail.Count > 0)
         {
-            html.Open("li").Open("bdi");
-            _ = link is null ? html.Text(text) : html.Element("a", text, ("href", root + link));
+            html.Open("nav", ("aria-label", "Where you are"), ("class", "trail")).Open("ol");
+            foreach ((string text, string? link) in trail)
+            {
+                html.Open("li").Open("bdi");
+                _ = link is null ? html.Text(text) : html.Element("a", text, ("href", root + link));
+                html.Close().Close();
+            }
+
             html.Close().Close();
         }
 
-        html.Close().Close();
         main(html);
         html.Close();
         html.Open("footer").Open("p").Text("Store paths of ").Element("code", storeDirectory.Path).Text(" · ")

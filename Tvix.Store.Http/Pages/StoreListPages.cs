@@ -45,7 +45,7 @@ internal sealed class StoreListPages(TvixStore store, StoreDirectory storeDirect
             StatusCodes.Status200OK,
             "./",
             query.Length == 0 ? "Store paths" : $"Search for {query}",
-            [("Store paths", query.Length == 0 ? null : "")],
+            query.Length == 0 ? [] : [("Store paths", ""), ("Search", null)],
             query.Length == 0 ? null : query,
             html => Write(html, selection, canList, query)).ConfigureAwait(false);
     }

@@ -241,7 +241,7 @@ internal sealed class StorePathPages(TvixStore store, StoreDirectory storeDirect
                 .Open(link is null ? "span" : "a", ("href", link))
                 .Open("bdi").Bytes(name.Bytes).Close()
                 .Close().Close();
-            html.Open("td").Text(KindOf(node).Text);
+            html.Open("td").Element("span", KindOf(node).Text, ("class", "kind"));
             if (node is Node.Symlink symlink)
             {
                 html.Text(" to ").Open("bdi").Bytes(symlink.Target.Bytes).Close();

@@ -15,6 +15,7 @@ public sealed class DaemonOptionsTests : ToolFixture
     [TestCase("--http-uploads", "x")]
     [TestCase("--http-nar-compression", "zstd")]
     [TestCase("--http", "127.0.0.1:0", "--http-nar-compression", "xz")]
+    [TestCase("--http-files", "x")]
     [TestCase("--http-no-pages")]
     [TestCase("--public-read")]
     [TestCase("--tls-key", "x")]
