@@ -196,7 +196,7 @@ check "nix store ls" lists
 cats() { nix store cat --store "$url" "$dep/bin/tool" | cmp - "$tmp/a$dep/bin/tool"; }
 check "nix store cat" cats
 check "nix store verify" nix store verify --store "$url" --recursive "$main"
-check "nix log finds none" not nix log --store "$url" "$main"
+check "nix log finds none where there is none" not nix log --store "$url" "$main"
 check "nix store sign adds a signature in the cache" nix store sign --store "$url" --key-file "$tmp/server.secret" "$dep"
 new_client
 signed() { nix path-info --store "$url" --json "$dep" | grep -q 'test-1:.*server-1:\|server-1:.*test-1:'; }
@@ -292,6 +292,47 @@ echo "machine 127.0.0.1 login any password reader-0123456789" > "$tmp/netrc"
 new_client
 check "with one for reading, it can be had" nix copy --from "$url" --to "$tmp/b" "$main"
 check "the contents are the same" same_store b
+stop TERM
+
+# Build logs, and what content-addressed derivations become. For that, Nix has to build something: in a store directory of its own, without a sandbox.
+export NIX_STORE_DIR=$tmp/own/store NIX_LOG_DIR=$tmp/own/log NIX_STATE_DIR=$tmp/own/state
+cat >> "$NIX_CONF_DIR/nix.conf" << CONF
+experimental-features = nix-command ca-derivations
+sandbox = false
+CONF
+cat > "$tmp/built.nix" << 'NIX'
+let
+  build = name: more: derivation ({ inherit name; system = builtins.currentSystem; builder = "/bin/sh"; args = [ "-c" "echo this is the log of ${name}; echo ${name} > $out" ]; } // more);
+in {
+  plain = build "plain" { };
+  addressed = build "addressed" { __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256"; };
+}
+NIX
+build() { nix-build --no-out-link "$tmp/built.nix" -A "$1" "${@:2}"; }
+start cache-built --store-dir "$NIX_STORE_DIR"
+new_client
+check "Nix builds something" build plain
+plain_drv=$(nix-instantiate "$tmp/built.nix" -A plain 2> /dev/null)
+check "nix copy --to, of its derivation" nix copy --to "$url" --derivation "$plain_drv"
+check "nix store copy-log --to" nix store copy-log --to "$url" "$plain_drv"
+check "nix store copy-log --to, once more" nix store copy-log --to "$url" "$plain_drv"
+log_is() { test "$(nix log --store "$url" "$plain_drv")" = "this is the log of plain"; }
+new_client # the one that uploaded believes that the NARs are as it sent them
+check "nix log" log_is
+check "Nix builds something that is addressed by its contents" build addressed
+addressed=$(build addressed 2> /dev/null)
+addressed_drv=$(nix-instantiate "$tmp/built.nix" -A addressed 2> /dev/null)
+check "nix copy --to" nix copy --to "$url" --derivation "$addressed_drv"
+check "nix copy --to, of what it became" nix copy --to "$url?secret-key=$tmp/key.secret" --file "$tmp/built.nix" addressed
+check "it sent a realisation" test "$(requests 'PUT /realisations/[^ ]* 204')" -ge 1
+stop TERM
+start cache-built --store-dir "$NIX_STORE_DIR"
+check "nix log, after a restart" log_is
+drop own
+new_client
+substituted() { build addressed --option substituters "$url" 2>&1 | tee "$tmp/substituted" | tail -n 1 | grep -qx "$addressed" && ! grep -q "^building" "$tmp/substituted" && grep -qx addressed "$addressed"; }
+check "Nix substitutes it instead of building it" substituted
+check "by its realisation" test "$(requests 'GET /realisations/[^ ]* 200')" -ge 1
 stop TERM
 
 echo "$ok ok, $failed failed"
