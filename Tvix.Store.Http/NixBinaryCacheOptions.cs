@@ -58,6 +58,13 @@ public sealed class NixBinaryCacheOptions
     /// <value>64 GiB, unless set.</value>
     public long MaxNarSize { get; set; } = 64L << 30;
 
+    /// <summary>
+    /// How long an upload over HTTP/1.1 may bring next to nothing before it is ended (408): less than 240 bytes a second. More than one second, or
+    /// <see cref="Timeout.InfiniteTimeSpan"/> to leave that to the server.
+    /// </summary>
+    /// <value>1 minute, unless set.</value>
+    public TimeSpan UploadPatience { get; set; } = TimeSpan.FromMinutes(1);
+
     /// <summary>How long a narinfo that is uploaded may be, in bytes. At least 1.</summary>
     /// <value>1 MiB, unless set.</value>
     public int MaxNarInfoSize { get; set; } = 1 << 20;
@@ -133,6 +140,11 @@ public sealed class NixBinaryCacheOptions
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxKeptFileSize);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxKeptFiles);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(MaxKeptBytes);
+        if (UploadPatience != Timeout.InfiniteTimeSpan)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(UploadPatience, TimeSpan.FromSeconds(1));
+        }
+
         ArgumentNullException.ThrowIfNull(TimeProvider);
         if (NarCompression is not (BinaryCaches.NarCompression.None or BinaryCaches.NarCompression.Zstd))
         {

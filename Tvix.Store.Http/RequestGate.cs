@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Server.Kestrel.Core.Features;
 using Microsoft.Extensions.Logging;
 using Microsoft.Net.Http.Headers;
 using Tvix.Castore;
@@ -11,6 +12,10 @@ namespace Tvix.Store.Http;
 /// <summary>What all requests go through: who may make them, what becomes of failures, and a line in the log.</summary>
 internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
 {
+    /// <summary>How fast uploads must be on average, in bytes a second: any network is faster, as long as something comes.</summary>
+    private const double SlowestUpload = 240;
+
+    private readonly TimeSpan _patience = options.UploadPatience;
     private readonly AccessPolicy? _access = options.Access;
     private readonly bool _isReadOnly = options.IsReadOnly;
 
@@ -28,6 +33,11 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
             (string Reason, int Status)? refusal = Refuse(http, needed, out grant);
             if (refusal is null)
             {
+                if (needed == StoreAccess.Write)
+                {
+                    LimitPatience(http);
+                }
+
                 await handler(http).ConfigureAwait(false);
             }
             else
@@ -44,6 +54,11 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
         {
             Log.RequestCut(logger, http.Request.Method, PathOf(http));
             http.Abort();
+        }
+        catch (IOException e) when (needed == StoreAccess.Write && !http.Response.HasStarted)
+        {
+            // What the store reads and writes fails otherwise, so this is the connection, such as a chunk that is no chunk.
+            await Reply.RefuseAsync(http, StatusCodes.Status400BadRequest, $"What was sent could not be read: {e.Message}").ConfigureAwait(false);
         }
         catch (NotSupportedException e) when (needed == StoreAccess.Write)
         {
@@ -83,6 +98,18 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
                 Stopwatch.GetElapsedTime(start).TotalMilliseconds,
                 http.Connection.RemoteIpAddress?.ToString() ?? "local",
                 grant is null ? "none" : grant.Name ?? "unnamed");
+        }
+    }
+
+    /// <summary>Ends an upload that brings nothing more. Reads are not ended: clients stop reading while they write to a slow disk.</summary>
+    private void LimitPatience(HttpContext http)
+    {
+        // With HTTP/2 this is a matter of connections, which others share.
+        if (_patience != Timeout.InfiniteTimeSpan
+            && (HttpProtocol.IsHttp11(http.Request.Protocol) || HttpProtocol.IsHttp10(http.Request.Protocol))
+            && http.Features.Get<IHttpMinRequestBodyDataRateFeature>() is { } feature)
+        {
+            feature.MinDataRate = new Microsoft.AspNetCore.Server.Kestrel.Core.MinDataRate(SlowestUpload, _patience);
         }
     }
 

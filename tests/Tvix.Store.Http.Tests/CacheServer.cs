@@ -5,6 +5,7 @@ using System.Text;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -36,6 +37,9 @@ internal sealed class CacheServer : IAsyncDisposable
 
     /// <summary>What was logged: level, category and message, and a failure if there was one.</summary>
     public ConcurrentQueue<string> Log { get; }
+
+    /// <summary>Everything that is mapped.</summary>
+    public IEnumerable<RouteEndpoint> Endpoints => ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
 
     public int Port => Client.BaseAddress!.Port;
 

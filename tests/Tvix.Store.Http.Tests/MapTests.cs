@@ -54,6 +54,7 @@ public sealed class MapTests
         [
             o => o.MaxRangeMemory = -1, o => o.MaxListingNodes = 0, o => o.KnownNars = 0, o => o.MaxNarSize = 0, o => o.MaxNarInfoSize = 0, o => o.MaxUploads = 0,
             o => o.UploadLifetime = TimeSpan.Zero, o => o.NarUrls = (NarUrlStyle)7,
+            o => o.MaxListedPaths = 0, o => o.MaxKeptFileSize = 0, o => o.MaxKeptFiles = 0, o => o.MaxKeptBytes = 0, o => o.UploadPatience = TimeSpan.FromSeconds(1),
         ])
         {
             NixBinaryCacheOptions options = new();
