@@ -67,8 +67,7 @@ public sealed class HostileRequestTests
     {
         using TempFolder folder = _folder;
         await _server.DisposeAsync();
-        string[] failures = ["Error", "Critical"];
-        Assert.That(_server.Log.Where(line => failures.Any(level => line.StartsWith(level, StringComparison.Ordinal)) || line.Contains("Exception", StringComparison.Ordinal)), Is.Empty);
+        Assert.That(_server.Log.Where(IsFailure), Is.Empty);
         Assert.That(_server.Log.Where(line => line.Contains(" ms for ", StringComparison.Ordinal) && line.Any(char.IsControl)), Is.Empty, "nobody writes lines of the log");
         await foreach (PathInfo info in _server.Store.PathInfos.ListAsync())
         {
@@ -173,7 +172,7 @@ public sealed class HostileRequestTests
         }
 
         Assert.That(answers.Count(answer => answer.Item2.Item1 == 408), Is.GreaterThan(5));
-        Assert.That(server.Log.Where(line => line.StartsWith("Error", StringComparison.Ordinal) || line.Contains("Exception", StringComparison.Ordinal)), Is.Empty);
+        Assert.That(server.Log.Where(IsFailure), Is.Empty);
     }
 
     [Test]
@@ -299,6 +298,12 @@ public sealed class HostileRequestTests
             Assert.That(status, Is.InRange(400, 499), $"{encoding} {answer}");
         }
     }
+
+    /// <summary>Whether a line of the log tells of a failure. Kestrel may warn of a client that goes away while it reads the rest of a body that was refused.</summary>
+    private static bool IsFailure(string line) =>
+        line.StartsWith("Error", StringComparison.Ordinal)
+        || line.StartsWith("Critical", StringComparison.Ordinal)
+        || (line.Contains("Exception", StringComparison.Ordinal) && !line.StartsWith("Warning: Connection processing ended abnormally", StringComparison.Ordinal));
 
     private async Task AskAsync(string head, string what, IEnumerable<byte[]>? body = null)
     {
