@@ -24,7 +24,7 @@ internal static class SizeText
     }
 
     /// <summary>A number of bytes, exactly.</summary>
-    public static string Exact(ulong bytes) => bytes == 1 ? "1 byte" : $"{Count((long)Math.Min(bytes, long.MaxValue))} bytes";
+    public static string Exact(ulong bytes) => bytes == 1 ? "1 byte" : $"{bytes.ToString("#,0", s_spaced)} bytes";
 
     /// <summary>A number, its digits in threes.</summary>
     public static string Count(long number) => number.ToString("#,0", s_spaced);

@@ -20,6 +20,7 @@ public sealed class AccessTests
     [
         "nix-cache-info", "00000000000000000000000000000000.narinfo", "00000000000000000000000000000000.ls", "nar/x.nar", "nar/tvix-castore/x?narsize=1", "nar/snix-castore/x?narsize=1",
         "log/x", "realisations/x", "build-trace-v2/x", "debuginfo/x",
+        "", "?q=x", "path/x", "style.css", "icon.svg",
     ];
 
     private static readonly string[] s_writes = ["log/x", "realisations/x", "build-trace-v2/x", "debuginfo/x"];

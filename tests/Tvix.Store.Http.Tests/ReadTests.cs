@@ -302,7 +302,6 @@ public sealed class ReadTests
     [TestCase("build-trace-v2/" + Dummy + "-x.drv/out.doi")]
     [TestCase("debuginfo/0123.debug")]
     [TestCase("unknown")]
-    [TestCase("")]
     public async Task Get_OfWhatIsNotThere_IsNotFound(string path)
     {
         Assert.That((await _server.GetAsync(path)).StatusCode, Is.EqualTo(HttpStatusCode.NotFound));
