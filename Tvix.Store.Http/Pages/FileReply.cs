@@ -98,10 +98,10 @@ internal sealed class FileReply(TvixStore store)
             return Task.CompletedTask;
         }
 
-        ByteRange? range = HttpMethods.IsGet(http.Request.Method) && Preconditions.AllowRange(http.Request, tag)
+        IReadOnlyList<ByteRange>? ranges = HttpMethods.IsGet(http.Request.Method) && Preconditions.AllowRange(http.Request, tag)
             ? ByteRange.Parse(http.Request.Headers.Range, contents.Length)
             : null;
-        if (range is { Length: 0 })
+        if (ranges is { Count: 0 })
         {
             response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes */{contents.Length}");
             return Reply.RefuseAsync(http, StatusCodes.Status416RangeNotSatisfiable, $"The file has {contents.Length} bytes.");
@@ -109,8 +109,8 @@ internal sealed class FileReply(TvixStore store)
 
         response.ContentType = "application/octet-stream";
         response.Headers.ContentDisposition = Disposition(name);
-        ByteRange part = range ?? new ByteRange(0, contents.Length);
-        if (range is not null)
+        ByteRange part = ranges is [{ } only] ? only : new ByteRange(0, contents.Length); // several parts of a file, nobody asks for
+        if (ranges is [_])
         {
             response.StatusCode = StatusCodes.Status206PartialContent;
             response.Headers.ContentRange = string.Create(CultureInfo.InvariantCulture, $"bytes {part.From}-{part.From + part.Length - 1}/{contents.Length}");
