@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using Tvix.Castore;
 using Tvix.Store.Cli.Commands;
 
@@ -86,6 +87,7 @@ internal static class CommandLine
             InfoCommand.Create(tool),
             StatsCommand.Create(tool),
             VerifyCommand.Create(tool),
+            KeyCommand.Create(tool),
             RebuildIndexCommand.Create(tool),
             DaemonCommand.Create(tool),
         };
@@ -106,8 +108,17 @@ internal static class CommandLine
         return root;
     }
 
-    private static string HelpPath(ParseResult result) =>
-        result.CommandResult.Command is RootCommand ? "" : result.CommandResult.Command.Name + " ";
+    /// <summary>The command that was given, and those that it is a part of, such as <c>"key sign "</c>.</summary>
+    private static string HelpPath(ParseResult result)
+    {
+        string path = "";
+        for (SymbolResult? at = result.CommandResult; at is CommandResult { Command: not RootCommand } given; at = at.Parent)
+        {
+            path = $"{given.Command.Name} {path}";
+        }
+
+        return path;
+    }
 
     private static bool IsBrokenPipe(Exception e) => e is BrokenPipeException || (e.InnerException is { } inner && IsBrokenPipe(inner));
 

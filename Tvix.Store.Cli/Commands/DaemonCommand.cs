@@ -5,7 +5,7 @@ using Microsoft.Extensions.Logging;
 using Tvix.Store.Access;
 using Tvix.Store.BinaryCaches;
 using Tvix.Store.Cli.Daemon;
-using Tvix.Store.NarInfos;
+using Tvix.Store.Cli.Keys;
 
 namespace Tvix.Store.Cli.Commands;
 
@@ -30,7 +30,7 @@ internal sealed class DaemonCommand
 
     private readonly Option<string[]> _httpKeys = new("--http-key")
     {
-        Description = "Sign what the binary cache serves with the key in this file, made by nix-store --generate-binary-cache-key; can be repeated.",
+        Description = "Sign what the binary cache serves with the key in this file, made by tvix-store key generate or by Nix; can be repeated.",
         HelpName = "FILE",
     };
 
@@ -206,7 +206,7 @@ internal sealed class DaemonCommand
             {
                 Addresses = [.. addresses.Select(ListenAddress.Parse)],
                 HttpAddresses = [.. http.Select(ListenAddress.Parse)],
-                HttpKeys = [.. keys.Select(ReadKey)],
+                HttpKeys = [.. keys.Select(key => SecretKeyFile.Read(key, tool.Environment.Error))],
                 UploadFolder = uploads ?? (tool.StateFolder(arguments) is { } folder ? Path.Combine(folder, "uploads") : null),
                 NarCompression = compression switch
                 {
@@ -267,18 +267,6 @@ internal sealed class DaemonCommand
         return (mode.Length == 3 || (mode.Length == 4 && mode[0] == '0')) && mode.All(c => c is >= '0' and <= '7')
             ? (UnixFileMode)Convert.ToInt32(mode, 8)
             : throw new FormatException($"'{mode}' are not octal permissions such as 0660.");
-    }
-
-    private static SigningKey ReadKey(string path)
-    {
-        try
-        {
-            return SigningKey.Parse(File.ReadAllText(path));
-        }
-        catch (FormatException e)
-        {
-            throw new ToolException(ExitCode.Failure, $"'{path}' is no key file. {e.Message}", e);
-        }
     }
 
     private static AccessTokenFile ReadTokens(string path)

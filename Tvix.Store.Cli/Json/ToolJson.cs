@@ -14,6 +14,8 @@ namespace Tvix.Store.Cli.Json;
 [JsonSerializable(typeof(FindingJson))]
 [JsonSerializable(typeof(RebuildJson))]
 [JsonSerializable(typeof(CopyJson))]
+[JsonSerializable(typeof(KeySignJson))]
+[JsonSerializable(typeof(TrustJson))]
 internal sealed partial class ToolJson : JsonSerializerContext
 {
     /// <summary>The context that leaves plus signs as they are: the output is JSON, and never part of a web page.</summary>

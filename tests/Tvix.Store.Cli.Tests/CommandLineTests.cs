@@ -6,7 +6,7 @@ namespace Tvix.Store.Cli.Tests;
 public sealed class CommandLineTests : ToolFixture
 {
     private static readonly string[] s_commands =
-        ["import", "nar", "narinfo", "ls", "cat", "tree", "export", "copy", "list", "info", "stats", "verify", "rebuild-index", "daemon"];
+        ["import", "nar", "narinfo", "ls", "cat", "tree", "export", "copy", "list", "info", "stats", "verify", "key", "rebuild-index", "daemon"];
 
     [Test]
     public async Task Help_NamesCommandsAndExitCodes()
@@ -27,6 +27,20 @@ public sealed class CommandLineTests : ToolFixture
         Assert.That(result.Text, Does.Contain("Examples:\n").And.Contains("tvix-store " + command));
         Assert.That(result.Text, Does.Contain("--store-dir"));
     }
+
+    [TestCase("generate")]
+    [TestCase("public")]
+    [TestCase("sign")]
+    [TestCase("verify")]
+    public async Task Help_OfACommandForKeys_HasExamples(string command)
+    {
+        ToolResult result = await SucceedAsync("key", command, "--help");
+        Assert.That(result.Text, Does.Contain("Examples:\n").And.Contains("tvix-store key " + command));
+    }
+
+    [Test]
+    public async Task Run_WrongCommandForKeys_NamesItsHelp() =>
+        Assert.That(await FailAsync(ExitCode.BadCommandLine, "key", "sign", "--bogus"), Does.Contain("'tvix-store key sign --help'"));
 
     [Test]
     public async Task Version_IsANumber() => Assert.That((await SucceedAsync("--version")).Text, Does.Match(@"^\d+\.\d+\.\d+\S*\n$"));
