@@ -83,6 +83,7 @@ internal static class CommandLine
             TreeCommand.Create(tool),
             ExportCommand.Create(tool),
             CopyCommand.Create(tool),
+            PushCommand.Create(tool),
             ListCommand.Create(tool),
             InfoCommand.Create(tool),
             StatsCommand.Create(tool),

@@ -14,6 +14,7 @@ namespace Tvix.Store.Cli.Json;
 [JsonSerializable(typeof(FindingJson))]
 [JsonSerializable(typeof(RebuildJson))]
 [JsonSerializable(typeof(CopyJson))]
+[JsonSerializable(typeof(PushJson))]
 [JsonSerializable(typeof(KeySignJson))]
 [JsonSerializable(typeof(TrustJson))]
 internal sealed partial class ToolJson : JsonSerializerContext
