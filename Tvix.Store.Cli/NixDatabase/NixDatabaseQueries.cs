@@ -34,6 +34,7 @@ internal sealed class NixDatabaseQueries : IDisposable
                 command.Parameters.Add(new SqliteParameter { ParameterName = parameter });
             }
 
+            command.Prepare(); // which finds tables missing, even those that would not be asked
             return command;
         }
     }

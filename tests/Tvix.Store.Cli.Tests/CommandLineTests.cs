@@ -6,7 +6,7 @@ namespace Tvix.Store.Cli.Tests;
 public sealed class CommandLineTests : ToolFixture
 {
     private static readonly string[] s_commands =
-        ["import", "nar", "narinfo", "ls", "cat", "tree", "export", "copy", "list", "info", "stats", "verify", "key", "rebuild-index", "daemon"];
+        ["import", "nar", "narinfo", "ls", "cat", "tree", "export", "copy", "push", "list", "info", "stats", "verify", "key", "rebuild-index", "daemon"];
 
     [Test]
     public async Task Help_NamesCommandsAndExitCodes()
