@@ -20,6 +20,7 @@ internal sealed class NixDatabaseReader(NixStoreLocation location, int busySecon
     private const int GenericError = 1;
     private const int Busy = 5;
     private const int Locked = 6;
+    private const int ReadOnly = 8;
     private const int Corrupt = 11;
     private const int CannotOpen = 14;
     private const int NoDatabase = 26;
@@ -45,7 +46,7 @@ internal sealed class NixDatabaseReader(NixStoreLocation location, int busySecon
             {
                 return Read(location.Database, roots, cancellationToken);
             }
-            catch (SqliteException e) when (e.SqliteErrorCode == CannotOpen)
+            catch (SqliteException e) when (NeedsToWrite(e))
             {
                 return ReadUnchanging(roots, cancellationToken);
             }
@@ -105,7 +106,7 @@ internal sealed class NixDatabaseReader(NixStoreLocation location, int busySecon
             {
                 return Read(location.Database, roots, cancellationToken);
             }
-            catch (SqliteException e) when (e.SqliteErrorCode == CannotOpen)
+            catch (SqliteException e) when (NeedsToWrite(e))
             {
             }
         }
@@ -139,12 +140,16 @@ internal sealed class NixDatabaseReader(NixStoreLocation location, int busySecon
         return queries.ReadInOrder(ids, cancellationToken);
     }
 
+    /// <summary>Whether the files for locks, which readers share with writers, could be neither made nor used.</summary>
+    private static bool NeedsToWrite(SqliteException e) => e.SqliteErrorCode is CannotOpen or ReadOnly;
+
     private string Describe(SqliteException e) => e.SqliteErrorCode switch
     {
         Busy or Locked => $"The database of Nix at '{location.Database}' is locked by another process.",
         Corrupt or NoDatabase => $"The database of Nix at '{location.Database}' is damaged.",
         GenericError => $"The database of Nix at '{location.Database}' has not the tables of schema {Schema}: {e.Message}",
         CannotOpen => $"The database of Nix at '{location.Database}' cannot be opened; may it be read?",
+        ReadOnly => $"The database of Nix at '{location.Database}' has a log that only a user can read who may write there.",
         _ => $"The database of Nix at '{location.Database}' cannot be read: {e.Message}",
     };
 }
