@@ -24,7 +24,7 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
     private readonly IDirectoryService _directories;
     private readonly SingleFlight<StorePathDigest, PathInfo?> _fetches = new();
     private readonly ConcurrentDictionary<StorePathDigest, NarSpool> _spools = new();
-    private readonly LruCache<Sha256Digest, Node> _fetched;
+    private readonly LruCache<Sha256Digest, (NarInfo NarInfo, Node Root)> _fetched;
     private readonly SemaphoreSlim _slots;
     private readonly SemaphoreSlim _initializing = new(1, 1);
     private bool _isInitialized;
@@ -41,7 +41,7 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
         _cache = cache;
         _blobs = blobs;
         _directories = directories;
-        _fetched = new LruCache<Sha256Digest, Node>(cache.Options.KnownPaths);
+        _fetched = new LruCache<Sha256Digest, (NarInfo, Node)>(cache.Options.KnownPaths);
         _slots = new SemaphoreSlim(cache.Options.ConcurrentFetches);
     }
 
@@ -164,7 +164,7 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
 
                 _spools.TryGetValue(digest, out spool);
                 PathInfo info = await _cache.FetchAsync(narInfo, _blobs, _directories, spool, cancellationToken).ConfigureAwait(false);
-                _fetched.Set(info.NarHash, info.Node);
+                _fetched.Set(info.NarHash, (narInfo, info.Node));
                 return info;
             }
             finally
@@ -192,10 +192,12 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
     /// <summary>What was fetched lately and is still there.</summary>
     private async ValueTask<PathInfo?> FindFetchedAsync(NarInfo narInfo, CancellationToken cancellationToken)
     {
-        if (!_fetched.TryGet(narInfo.NarHash, out Node? root))
+        if (!_fetched.TryGet(narInfo.NarHash, out (NarInfo NarInfo, Node Root) fetched) || !IsProvedBy(narInfo, fetched.NarInfo))
         {
             return null;
         }
+
+        Node root = fetched.Root;
 
         bool isThere = root switch
         {
@@ -205,6 +207,18 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
         };
         return isThere ? PathInfo.FromNarInfo(narInfo, root) : null;
     }
+
+    /// <summary>
+    /// Whether a NAR that was verified for one narinfo is right for another one, which has the same hash. It need not be when that says a length or a content address that the NAR
+    /// was not compared with: an address is all that vouches for what is not signed.
+    /// </summary>
+    private static bool IsProvedBy(NarInfo narInfo, NarInfo verified) =>
+        narInfo.NarSize == verified.NarSize
+        && (narInfo.ContentAddress is null
+            || (narInfo.ContentAddress == verified.ContentAddress
+                && (narInfo.StorePath == verified.StorePath || !(IsSelfReferring(narInfo) || IsSelfReferring(verified)))));
+
+    private static bool IsSelfReferring(NarInfo narInfo) => narInfo.References.Contains(narInfo.StorePath);
 
     private async ValueTask InitializeAsync(CancellationToken cancellationToken)
     {
