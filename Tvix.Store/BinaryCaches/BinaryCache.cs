@@ -117,8 +117,8 @@ public sealed class BinaryCache
                 ?? throw new StorageException($"The NAR of {narInfo.StorePath}, '{narInfo.Url}', is not in the cache {Location}.");
             await using (file.ConfigureAwait(false))
             {
-                spool?.Begin((long)narInfo.NarSize);
-                return await IngestAsync(narInfo, file, blobs, directories, spool, cancellationToken).ConfigureAwait(false);
+                bool isWanted = spool?.TryBegin((long)narInfo.NarSize) == true;
+                return await IngestAsync(narInfo, file, blobs, directories, isWanted ? spool : null, cancellationToken).ConfigureAwait(false);
             }
         }
         catch (Exception e) when (e is NarFormatException or NarHashMismatchException or InvalidDataException)

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
@@ -23,7 +22,8 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
     private readonly IBlobService _blobs;
     private readonly IDirectoryService _directories;
     private readonly SingleFlight<StorePathDigest, PathInfo?> _fetches = new();
-    private readonly ConcurrentDictionary<StorePathDigest, NarSpool> _spools = new();
+    private readonly Lock _joining = new();
+    private readonly Dictionary<StorePathDigest, NarSpool> _spools = []; // of the fetches that are under way; guarded by _joining
     private readonly LruCache<Sha256Digest, (NarInfo NarInfo, Node Root)> _fetched;
     private readonly SemaphoreSlim _slots;
     private readonly SemaphoreSlim _initializing = new(1, 1);
@@ -75,18 +75,16 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
             return null;
         }
 
-        NarSpool spool = _spools.GetOrAdd(digest, static (_, folder) => new NarSpool(folder), _cache.Options.TemporaryFolder);
-        Stream? reader = spool.TryOpenRead();
         CancellationTokenSource stop = new(); // who reads is who waits for the fetch
-        Task<PathInfo?> fetch = FetchAsync(digest, stop.Token);
         HeldBackStream? result = null;
+        Stream? reader = null;
         try
         {
-            await Task.WhenAny(spool.Begun, fetch).WaitAsync(cancellationToken).ConfigureAwait(false);
-            if (reader is null || !spool.Begun.IsCompletedSuccessfully || !await spool.Begun.ConfigureAwait(false))
+            (Task<PathInfo?> fetch, NarSpool? spool) = JoinFetch(digest, stop.Token, out reader, wantsNar: true);
+            if (reader is null || !await spool!.Begun.WaitAsync(cancellationToken).ConfigureAwait(false))
             {
                 await fetch.WaitAsync(cancellationToken).ConfigureAwait(false);
-                return null; // it was under way without anybody listening
+                return null; // it was under way without anybody listening, or nothing had to come
             }
 
             return result = new HeldBackStream(reader, (long)narInfo.NarSize, fetch, stop);
@@ -98,10 +96,6 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
                 await stop.CancelAsync().ConfigureAwait(false);
                 stop.Dispose();
                 reader?.Dispose();
-                if (!spool.Begun.IsCompleted)
-                {
-                    _spools.TryRemove(KeyValuePair.Create(digest, spool));
-                }
             }
         }
     }
@@ -140,12 +134,37 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
         }
     }
 
-    private Task<PathInfo?> FetchAsync(StorePathDigest digest, CancellationToken cancellationToken) =>
-        _fetches.RunAsync(digest, token => FetchOnceAsync(digest, token), cancellationToken);
+    private Task<PathInfo?> FetchAsync(StorePathDigest digest, CancellationToken cancellationToken) => JoinFetch(digest, cancellationToken, out _).Fetch;
 
-    private async Task<PathInfo?> FetchOnceAsync(StorePathDigest digest, CancellationToken cancellationToken)
+    /// <summary>Begins to fetch, or joins those who wait for the same.</summary>
+    /// <returns>
+    /// The fetch, and what its NAR goes through; <see langword="null"/> when that is past. It is that of this very fetch, never of one that was given up and has not ended yet:
+    /// what that leaves behind is no NAR.
+    /// </returns>
+    private (Task<PathInfo?> Fetch, NarSpool? Spool) JoinFetch(
+        StorePathDigest digest, CancellationToken cancellationToken, out Stream? reader, bool wantsNar = false)
     {
-        NarSpool? spool = null;
+        lock (_joining)
+        {
+            Stream? first = null;
+            Task<PathInfo?> fetch = _fetches.RunAsync(
+                digest,
+                token =>
+                {
+                    NarSpool begun = new(_cache.Options.TemporaryFolder);
+                    _spools[digest] = begun;
+                    first = wantsNar ? begun.TryOpenRead() : null; // before it turns out that nobody listens
+                    return Task.Run(() => FetchOnceAsync(digest, begun, token), CancellationToken.None); // not under the lock
+                },
+                cancellationToken);
+            NarSpool? spool = _spools.GetValueOrDefault(digest);
+            reader = first ?? (wantsNar ? spool?.TryOpenRead() : null);
+            return (fetch, spool);
+        }
+    }
+
+    private async Task<PathInfo?> FetchOnceAsync(StorePathDigest digest, NarSpool spool, CancellationToken cancellationToken)
+    {
         Exception? failure = null;
         try
         {
@@ -162,7 +181,6 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
                     return known;
                 }
 
-                _spools.TryGetValue(digest, out spool);
                 PathInfo info = await _cache.FetchAsync(narInfo, _blobs, _directories, spool, cancellationToken).ConfigureAwait(false);
                 _fetched.Set(info.NarHash, (narInfo, info.Node));
                 return info;
@@ -179,13 +197,15 @@ public sealed class BinaryCachePathInfoService : IPathInfoService, INarInfoServi
         }
         finally
         {
-            // Whoever came to listen too late, or before it was clear that nothing comes, is told so.
-            if (_spools.TryRemove(digest, out NarSpool? unused) && unused != spool)
+            lock (_joining)
             {
-                unused.End(failure);
+                if (_spools.GetValueOrDefault(digest) == spool)
+                {
+                    _spools.Remove(digest);
+                }
             }
 
-            spool?.End(failure);
+            spool.End(failure);
         }
     }
 

@@ -21,6 +21,7 @@ internal sealed class NarSpool
     private bool _isWhole;
     private Exception? _failure;
     private int _users = 1; // the writer
+    private bool _isUnwanted;
 
     public NarSpool(string? folder) => _folder = folder ?? Path.GetTempPath();
 
@@ -32,7 +33,7 @@ internal sealed class NarSpool
     {
         lock (_gate)
         {
-            if (_users == 0)
+            if (_users == 0 || _isUnwanted)
             {
                 return null;
             }
@@ -42,11 +43,20 @@ internal sealed class NarSpool
         }
     }
 
-    /// <summary>Begins to write.</summary>
+    /// <summary>Begins to write, if there is a reader; if not, there will be none.</summary>
     /// <param name="length">How many bytes there will be.</param>
     /// <exception cref="IOException">The file cannot be made.</exception>
-    public void Begin(long length)
+    public bool TryBegin(long length)
     {
+        lock (_gate)
+        {
+            if (_users == 1)
+            {
+                _isUnwanted = true;
+                return false;
+            }
+        }
+
         string path = Path.Combine(_folder, $"tvix-nar-{Guid.NewGuid():N}");
         SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, FileOptions.None);
         File.Delete(path); // the handle keeps it
@@ -57,6 +67,7 @@ internal sealed class NarSpool
         }
 
         _begun.TrySetResult(true);
+        return true;
     }
 
     /// <summary>Writes the next bytes, as far as there may be any.</summary>
