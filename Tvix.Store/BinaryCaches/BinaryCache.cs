@@ -56,7 +56,7 @@ public sealed class BinaryCache
                 ? NixCacheInfo.Parse(Encoding.UTF8.GetString(text))
                 : null;
         }
-        catch (Exception e) when (e is FormatException or InvalidDataException)
+        catch (Exception e) when (e is FormatException or InvalidDataException or StreamTooLongException)
         {
             throw new StorageException($"The {NixCacheInfo.FileName} of {Location} makes no sense: {e.Message}", e);
         }
@@ -106,15 +106,11 @@ public sealed class BinaryCache
     {
         ArgumentNullException.ThrowIfNull(narInfo);
         StorePathDigest digest = narInfo.StorePath.Digest;
-        if (narInfo.NarSize > (ulong)_options.MaxNarSize)
-        {
-            throw Refuse(digest, $"its NAR has {narInfo.NarSize} bytes, more than {_options.MaxNarSize}.");
-        }
-
+        CheckCanBeFetched(narInfo);
         try
         {
             Stream file = await _files.OpenAsync(narInfo.Url, cancellationToken).ConfigureAwait(false)
-                ?? throw new StorageException($"The NAR of {narInfo.StorePath}, '{narInfo.Url}', is not in the cache {Location}.");
+                ?? throw new InvalidDataException($"There is no '{narInfo.Url}'.");
             await using (file.ConfigureAwait(false))
             {
                 bool isWanted = spool?.TryBegin((long)narInfo.NarSize) == true;
@@ -244,19 +240,26 @@ public sealed class BinaryCache
         }
 
         // The name of the file has its hash, so it must be complete before it can be sent.
-        FileStream file = new(
-            Path.Combine(_options.TemporaryFolder ?? Path.GetTempPath(), $"tvix-nar-{Guid.NewGuid():N}"),
-            new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous, BufferSize = 1 << 16 });
+        FileStream file = MakeTemporaryFile();
         await using (file.ConfigureAwait(false))
         {
-            Stream compressed = NarCompression.OpenWrite(file, _options.Compression);
-            await using (compressed.ConfigureAwait(false))
+            Sha256Digest fileHash;
+            try
             {
-                await renderer.RenderAsync(info.Node, compressed, cancellationToken).ConfigureAwait(false);
+                Stream compressed = NarCompression.OpenWrite(file, _options.Compression);
+                await using (compressed.ConfigureAwait(false))
+                {
+                    await renderer.RenderAsync(info.Node, compressed, cancellationToken).ConfigureAwait(false);
+                }
+
+                file.Position = 0;
+                fileHash = new Sha256Digest(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false));
+            }
+            catch (IOException e)
+            {
+                throw new StorageException($"The NAR of {info.StorePath} cannot be compressed into '{file.Name}': {e.Message}", e);
             }
 
-            file.Position = 0;
-            Sha256Digest fileHash = new(await SHA256.HashDataAsync(file, cancellationToken).ConfigureAwait(false));
             string path = "nar/" + BinaryCacheFileName.FormatNar(fileHash, NarCompression.ToSuffix(_options.Compression));
             BinaryCacheContents contents = new(file.Length, async (destination, token) =>
             {
@@ -265,6 +268,21 @@ public sealed class BinaryCache
             });
             await PutUnlessThereAsync(path, contents, cancellationToken).ConfigureAwait(false);
             return Describe(info, path, _options.Compression, fileHash, (ulong)file.Length);
+        }
+    }
+
+    private FileStream MakeTemporaryFile()
+    {
+        string path = Path.Combine(_options.TemporaryFolder ?? Path.GetTempPath(), $"tvix-nar-{Guid.NewGuid():N}");
+        try
+        {
+            return new FileStream(
+                path,
+                new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous, BufferSize = 1 << 16 });
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException($"'{path}', for a NAR, cannot be made: {e.Message}", e);
         }
     }
 
@@ -298,6 +316,7 @@ public sealed class BinaryCache
             throw Refuse(digest, $"its narinfo is of {narInfo.StorePath}.");
         }
 
+        CheckCanBeFetched(narInfo);
         bool isAddressed = ContentAddressedPath.IsOf(narInfo, _options.StoreDirectory);
         if (narInfo.ContentAddress is not null && !isAddressed)
         {
@@ -307,6 +326,20 @@ public sealed class BinaryCache
         return isAddressed || _options.TrustedKeys?.Accepts(narInfo.GetFingerprint(_options.StoreDirectory), narInfo.Signatures) != false
             ? narInfo
             : throw Refuse(digest, $"{narInfo.StorePath} is not signed by a key that is trusted.");
+    }
+
+    /// <summary>What would fail in any case is refused before anybody is told that there is something to be had.</summary>
+    private void CheckCanBeFetched(NarInfo narInfo)
+    {
+        if (narInfo.NarSize > (ulong)_options.MaxNarSize)
+        {
+            throw Refuse(narInfo.StorePath.Digest, $"its NAR has {narInfo.NarSize} bytes, more than {_options.MaxNarSize}.");
+        }
+
+        if (!NarCompression.IsKnown(narInfo.Compression))
+        {
+            throw Refuse(narInfo.StorePath.Digest, $"its NAR is compressed as '{narInfo.Compression}', which is not known.");
+        }
     }
 
     private RefusedStorePathException Refuse(StorePathDigest digest, string reason, Exception? cause = null) =>

@@ -89,13 +89,39 @@ public sealed class FolderBinaryCacheFiles : IBinaryCacheFiles
     public async IAsyncEnumerable<StorePathDigest> ListAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         await Task.CompletedTask.ConfigureAwait(false); // there is nothing to wait for
-        foreach (string file in Directory.Exists(_folder) ? Directory.EnumerateFiles(_folder, "*.narinfo") : [])
+        using IEnumerator<string> files = EnumerateNarInfos().GetEnumerator();
+        while (MoveNext(files))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (BinaryCacheFileName.TryParseNarInfo(Path.GetFileName(file), out StorePathDigest digest))
+            if (BinaryCacheFileName.TryParseNarInfo(Path.GetFileName(files.Current), out StorePathDigest digest))
             {
                 yield return digest;
             }
+        }
+    }
+
+    private IEnumerable<string> EnumerateNarInfos()
+    {
+        if (!Directory.Exists(_folder))
+        {
+            yield break;
+        }
+
+        foreach (string file in Directory.EnumerateFiles(_folder, "*.narinfo"))
+        {
+            yield return file;
+        }
+    }
+
+    private bool MoveNext(IEnumerator<string> files)
+    {
+        try
+        {
+            return files.MoveNext();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException($"'{_folder}' cannot be listed: {e.Message}", e);
         }
     }
 

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Tvix.Castore;
 
 namespace Tvix.Store.BinaryCaches;
 
@@ -45,7 +46,7 @@ internal sealed class NarSpool
 
     /// <summary>Begins to write, if there is a reader; if not, there will be none.</summary>
     /// <param name="length">How many bytes there will be.</param>
-    /// <exception cref="IOException">The file cannot be made.</exception>
+    /// <exception cref="StorageException">The file cannot be made.</exception>
     public bool TryBegin(long length)
     {
         lock (_gate)
@@ -57,9 +58,7 @@ internal sealed class NarSpool
             }
         }
 
-        string path = Path.Combine(_folder, $"tvix-nar-{Guid.NewGuid():N}");
-        SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, FileOptions.None);
-        File.Delete(path); // the handle keeps it
+        SafeFileHandle file = MakeFile();
         lock (_gate)
         {
             _file = file;
@@ -68,6 +67,21 @@ internal sealed class NarSpool
 
         _begun.TrySetResult(true);
         return true;
+    }
+
+    private SafeFileHandle MakeFile()
+    {
+        string path = Path.Combine(_folder, $"tvix-nar-{Guid.NewGuid():N}");
+        try
+        {
+            SafeFileHandle file = File.OpenHandle(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Delete, FileOptions.None);
+            File.Delete(path); // the handle keeps it
+            return file;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new StorageException($"No file for a NAR can be made in '{_folder}': {e.Message}", e);
+        }
     }
 
     /// <summary>Writes the next bytes, as far as there may be any.</summary>
