@@ -14,12 +14,14 @@ namespace Tvix.Store.BinaryCaches;
 /// <remarks>
 /// <para>Failures of the connection, statuses from 500, 408 and 429 are tried again after a while, which the server may choose (<c>Retry-After</c>); when nearly everything fails,
 /// requests are not even made for a time. A download that breaks off goes on where it was, if the server can do that.</para>
-/// <para>Statuses 401, 403, 404 and 410 mean that there is no such file, as caches use them. Redirections are followed, without the token and the headers. A content coding
-/// (gzip, br, zstd, xz) is undone; none is asked for.</para>
+/// <para>Statuses 401, 403, 404 and 410 mean that there is no such file, as caches use them. Redirections are followed, but never from HTTPS to HTTP. The token and the headers go
+/// to the server of the cache only, wherever it points to; a password of a netrc file also to another server that the file names. A content coding (gzip, br, zstd, xz) is undone;
+/// none is asked for.</para>
 /// </remarks>
 public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
 {
     private const int MaxReasonLength = 200;
+    private const int MaxRedirections = 10;
     private const double FailureRatio = 0.9;
 
     private readonly Uri _base;
@@ -52,8 +54,7 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
         {
             _handler = new SocketsHttpHandler
             {
-                AllowAutoRedirect = true,
-                MaxAutomaticRedirections = 10,
+                AllowAutoRedirect = false, // it would take the headers along
                 AutomaticDecompression = DecompressionMethods.None,
                 ConnectTimeout = _options.ConnectTimeout,
                 PooledConnectionLifetime = TimeSpan.FromMinutes(5), // so that a change of the server's address is seen
@@ -63,7 +64,7 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
 
         _invoker = _options.Invoker ?? new HttpMessageInvoker(_handler!);
         _requests = MakePipeline(withTimeout: true);
-        _uploads = MakePipeline(withTimeout: false); // a breaker of its own: a server may be read-only
+        _uploads = MakePipeline(withTimeout: false); // a breaker of its own: a server may be read-only; and no limit for the whole
     }
 
     /// <inheritdoc/>
@@ -105,7 +106,7 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
     public async ValueTask<bool> HasAsync(string path, CancellationToken cancellationToken = default)
     {
         Uri uri = Resolve(path);
-        using HttpResponseMessage response = await SendAsync(_requests, "HEAD", uri, () => new HttpRequestMessage(HttpMethod.Head, uri), cancellationToken).ConfigureAwait(false);
+        using HttpResponseMessage response = await SendAsync(_requests, "HEAD", uri, at => new HttpRequestMessage(HttpMethod.Head, at), cancellationToken).ConfigureAwait(false);
         return !IsAbsent(response.StatusCode) && (response.IsSuccessStatusCode ? true : throw await FailedAsync("HEAD", uri, response, cancellationToken).ConfigureAwait(false));
     }
 
@@ -115,9 +116,10 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
     {
         ArgumentNullException.ThrowIfNull(contents);
         Uri uri = Resolve(path);
-        HttpRequestMessage MakeRequest()
+        SemaphoreSlim writing = new(1, 1); // not disposed: what was given up may still release it
+        HttpRequestMessage MakeRequest(Uri at)
         {
-            HttpRequestMessage request = new(HttpMethod.Put, uri) { Content = new WrittenContent(contents, cancellationToken) };
+            HttpRequestMessage request = new(HttpMethod.Put, at) { Content = new WrittenContent(contents, writing, cancellationToken) };
             request.Content.Headers.ContentType = MediaTypeHeaderValue.Parse(contentType);
             request.Headers.ExpectContinue = true; // nothing large is sent to a server that does not want it
             return request;
@@ -149,9 +151,9 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
     /// <returns>A response whose body was not read; <see langword="null"/> when there is no such file.</returns>
     internal async ValueTask<HttpResponseMessage?> GetAsync(Uri uri, long from, EntityTagHeaderValue? tag, CancellationToken cancellationToken)
     {
-        HttpRequestMessage MakeRequest()
+        HttpRequestMessage MakeRequest(Uri at)
         {
-            HttpRequestMessage request = new(HttpMethod.Get, uri);
+            HttpRequestMessage request = new(HttpMethod.Get, at);
             if (from > 0)
             {
                 request.Headers.Range = new RangeHeaderValue(from, null);
@@ -243,18 +245,12 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
     }
 
     private async ValueTask<HttpResponseMessage> SendAsync(
-        ResiliencePipeline<HttpResponseMessage> pipeline, string method, Uri uri, Func<HttpRequestMessage> makeRequest, CancellationToken cancellationToken)
+        ResiliencePipeline<HttpResponseMessage> pipeline, string method, Uri uri, Func<Uri, HttpRequestMessage> makeRequest, CancellationToken cancellationToken)
     {
         try
         {
             return await pipeline.ExecuteAsync(
-                async token =>
-                {
-                    HttpRequestMessage request = makeRequest();
-                    await AuthorizeAsync(request, token).ConfigureAwait(false);
-                    return await _invoker.SendAsync(request, token).ConfigureAwait(false);
-                },
-                cancellationToken).ConfigureAwait(false);
+                token => SendOnceAsync(uri, makeRequest, token), cancellationToken).ConfigureAwait(false);
         }
         catch (BrokenCircuitException e)
         {
@@ -269,6 +265,68 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
             throw new StorageException($"{method} {uri} failed: {e.Message}", e, isTransient: true);
         }
     }
+
+    /// <summary>Sends a request, and again to where it is sent on.</summary>
+    private async ValueTask<HttpResponseMessage> SendOnceAsync(Uri uri, Func<Uri, HttpRequestMessage> makeRequest, CancellationToken cancellationToken)
+    {
+        Uri at = uri;
+        for (int i = 0; ; i++)
+        {
+            HttpRequestMessage request = makeRequest(at);
+            try
+            {
+                await AuthorizeAsync(request, cancellationToken).ConfigureAwait(false);
+                HttpResponseMessage response = await (request.Content is WrittenContent body
+                    ? SendUploadAsync(request, body, cancellationToken)
+                    : SendCoreAsync(request, cancellationToken)).ConfigureAwait(false);
+                if (i == MaxRedirections || NextOf(response, at) is not { } next)
+                {
+                    return response;
+                }
+
+                response.Dispose();
+                at = next;
+            }
+            catch (OperationCanceledException e) when (!cancellationToken.IsCancellationRequested)
+            {
+                throw new HttpRequestException(e.InnerException?.Message ?? e.Message, e); // the sender has a time limit of its own
+            }
+        }
+    }
+
+    /// <summary>Sends a request whose body may take long, unless neither the body nor the answer gets any further.</summary>
+    private async Task<HttpResponseMessage> SendUploadAsync(HttpRequestMessage request, WrittenContent body, CancellationToken cancellationToken)
+    {
+        using CancellationTokenSource pause = new(_options.Timeout, _options.TimeProvider);
+        using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, pause.Token);
+        body.Moved = () => pause.CancelAfter(_options.Timeout);
+        try
+        {
+            return await SendCoreAsync(request, stop.Token).ConfigureAwait(false);
+        }
+        catch (Exception e) when (pause.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new TimeoutRejectedException(e.Message, _options.Timeout, e);
+        }
+        finally
+        {
+            body.Moved = null;
+        }
+    }
+
+    private Task<HttpResponseMessage> SendCoreAsync(HttpRequestMessage request, CancellationToken cancellationToken) => _invoker is HttpClient client
+        ? client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken) // or else it would read all of a NAR into memory
+        : _invoker.SendAsync(request, cancellationToken);
+
+    /// <summary>Where a response says that the request is to be made; <see langword="null"/> when it is an answer.</summary>
+    private static Uri? NextOf(HttpResponseMessage response, Uri at) =>
+        (response.StatusCode is HttpStatusCode.MovedPermanently or HttpStatusCode.Found or HttpStatusCode.TemporaryRedirect or HttpStatusCode.PermanentRedirect
+            || (response.StatusCode == HttpStatusCode.SeeOther && response.RequestMessage?.Method != HttpMethod.Put))
+        && response.Headers.Location is { } location
+        && Uri.TryCreate(at, location, out Uri? next)
+        && (next.Scheme == at.Scheme || next.Scheme == Uri.UriSchemeHttps)
+            ? next
+            : null;
 
     private async ValueTask AuthorizeAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
@@ -295,8 +353,10 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
 
     private NetworkCredential? CredentialFor(Uri uri, bool isOurs) =>
         isOurs && UserInfo is not null ? UserInfo
-        : _options.NetrcFile is { } netrc ? Netrc.Read(netrc).Find(uri.Host)
-        : null;
+        : _options.NetrcFile is not { } netrc ? null
+        : isOurs ? Netrc.Read(netrc).Find(uri.Host)
+        : uri.Scheme == Uri.UriSchemeHttps || _base.Scheme != Uri.UriSchemeHttps ? Netrc.Read(netrc).FindNamed(uri.Host)
+        : null; // the cache is not to choose a server for what is meant for all, nor to have it sent in the clear
 
     /// <summary>What a status means that is no success, with the reason that the server gives.</summary>
     private static async ValueTask<StorageException> FailedAsync(string method, Uri uri, HttpResponseMessage response, CancellationToken cancellationToken)
@@ -318,19 +378,69 @@ public sealed class HttpBinaryCacheFiles : IBinaryCacheFiles, IDisposable
             $"{method} {uri}: the server answers {(int)response.StatusCode}{(reason.Length > 0 ? ": " + reason : ".")}", isTransient: IsWorthRepeating(response));
     }
 
-    /// <summary>A body that is written when it is sent.</summary>
-    private sealed class WrittenContent(BinaryCacheContents contents, CancellationToken stop) : HttpContent
+    /// <summary>A body that is written when it is sent, and not while that of an earlier attempt still is.</summary>
+    private sealed class WrittenContent(BinaryCacheContents contents, SemaphoreSlim writing, CancellationToken stop) : HttpContent
     {
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context) =>
-            await contents.WriteAsync(stream, stop).ConfigureAwait(false);
+        /// <summary>Is told of each piece that was written.</summary>
+        public Action? Moved { get; set; }
 
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken) =>
-            await contents.WriteAsync(stream, cancellationToken).ConfigureAwait(false);
+        protected override Task SerializeToStreamAsync(Stream stream, TransportContext? context) => SerializeToStreamAsync(stream, context, stop);
+
+        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context, CancellationToken cancellationToken)
+        {
+            await writing.WaitAsync(cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await contents.WriteAsync(new WatchedStream(stream, this), cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                writing.Release();
+            }
+        }
 
         protected override bool TryComputeLength(out long length)
         {
             length = contents.Length;
             return true;
         }
+    }
+
+    /// <summary>Writes into another stream, and tells how it gets on.</summary>
+    private sealed class WatchedStream(Stream inner, WrittenContent body) : Stream
+    {
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            await inner.WriteAsync(buffer, cancellationToken).ConfigureAwait(false);
+            body.Moved?.Invoke();
+        }
+
+        public override Task WriteAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
+        {
+            ValidateBufferArguments(buffer, offset, count);
+            return WriteAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use WriteAsync.");
+
+        public override Task FlushAsync(CancellationToken cancellationToken) => inner.FlushAsync(cancellationToken);
+
+        public override void Flush() => inner.Flush();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
     }
 }

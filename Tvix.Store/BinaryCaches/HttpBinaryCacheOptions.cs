@@ -38,7 +38,9 @@ public sealed class HttpBinaryCacheOptions
     /// <value>10, unless set.</value>
     public int BreakAfter { get; set; } = 10;
 
-    /// <summary>What sends the requests; <see langword="null"/>, unless set, for one of its own. It stays the caller's.</summary>
+    /// <summary>
+    /// What sends the requests; <see langword="null"/>, unless set, for one of its own. It stays the caller's. One that follows redirections itself may take the headers along.
+    /// </summary>
     public HttpMessageInvoker? Invoker { get; set; }
 
     /// <summary>Tells the time, for time limits and waits.</summary>

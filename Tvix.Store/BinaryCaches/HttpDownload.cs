@@ -122,7 +122,7 @@ internal sealed class HttpDownload : Stream
     {
         Dispose(true);
         HttpResponseMessage? response = await _files.GetAsync(_uri, _position, _tag, cancellationToken).ConfigureAwait(false);
-        if (response is null || (_position > 0 && (response.StatusCode != HttpStatusCode.PartialContent || response.Content.Headers.ContentRange?.From != _position)))
+        if (response is null || (_position > 0 && !IsContinuation(response)))
         {
             response?.Dispose();
             throw new IOException($"GET {_uri} broke off after {_position} bytes, and what comes then cannot be had.");
@@ -131,4 +131,12 @@ internal sealed class HttpDownload : Stream
         _response = response;
         _body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
     }
+
+    /// <summary>Whether a response is what follows, and of the same file as before.</summary>
+    private bool IsContinuation(HttpResponseMessage response) =>
+        response.StatusCode == HttpStatusCode.PartialContent
+        && response.Content.Headers.ContentRange is { } range
+        && range.From == _position
+        && (_length is null || range.Length is null || range.Length == _length)
+        && (_tag is null || response.Headers.ETag is null || _tag.Equals(response.Headers.ETag));
 }

@@ -85,6 +85,9 @@ internal sealed class Netrc
     /// <summary>What a server wants to hear; <see langword="null"/> when the file says nothing about it.</summary>
     public NetworkCredential? Find(string host) => _byMachine.GetValueOrDefault(host) ?? _default;
 
+    /// <summary>As <see cref="Find"/>, but without what is for all other servers.</summary>
+    public NetworkCredential? FindNamed(string host) => _byMachine.GetValueOrDefault(host);
+
     private static string Next(IEnumerator<string> words) =>
         words.MoveNext() ? words.Current : throw new FormatException("It ends where another word must be.");
 
