@@ -41,14 +41,30 @@ public sealed class CombinedPathInfoService : IPathInfoService, INarInfoService
         cancellationToken);
 
     /// <inheritdoc/>
-    public async ValueTask<NarInfo?> GetNarInfoAsync(StorePathDigest digest, CancellationToken cancellationToken = default) =>
-        (await FirstWithAsync(digest, cancellationToken).ConfigureAwait(false))?.NarInfo;
+    public ValueTask<NarInfo?> GetNarInfoAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => FirstAsync(
+        (service, token) => ServiceCapabilities.Find<INarInfoService>(service) is { } narInfos ? narInfos.GetNarInfoAsync(digest, token) : new ValueTask<NarInfo?>((NarInfo?)null),
+        cancellationToken);
 
     /// <inheritdoc/>
-    public async ValueTask<Stream?> OpenNarAsync(StorePathDigest digest, CancellationToken cancellationToken = default) =>
-        await FirstWithAsync(digest, cancellationToken).ConfigureAwait(false) is { Service: { } service }
-            ? await service.OpenNarAsync(digest, cancellationToken).ConfigureAwait(false)
-            : null;
+    /// <remarks>When the first that has the store path fails, others are asked that have the same NAR.</remarks>
+    public async ValueTask<Stream?> OpenNarAsync(StorePathDigest digest, CancellationToken cancellationToken = default)
+    {
+        Sha256Digest? narHash = null;
+        Opened? opened = await FirstAsync(
+            async (service, token) =>
+            {
+                if (ServiceCapabilities.Find<INarInfoService>(service) is not { } narInfos
+                    || await narInfos.GetNarInfoAsync(digest, token).ConfigureAwait(false) is not { } narInfo
+                    || narInfo.NarHash != (narHash ??= narInfo.NarHash))
+                {
+                    return null;
+                }
+
+                return new Opened(await narInfos.OpenNarAsync(digest, token).ConfigureAwait(false));
+            },
+            cancellationToken).ConfigureAwait(false);
+        return opened?.Nar;
+    }
 
     /// <inheritdoc/>
     /// <remarks>Into the first of those that were given.</remarks>
@@ -80,21 +96,6 @@ public sealed class CombinedPathInfoService : IPathInfoService, INarInfoService
                 }
             }
         }
-    }
-
-    private async ValueTask<(INarInfoService Service, NarInfo NarInfo)?> FirstWithAsync(StorePathDigest digest, CancellationToken cancellationToken)
-    {
-        (INarInfoService, NarInfo)? found = null;
-        await FirstAsync(
-            async (service, token) =>
-            {
-                INarInfoService? narInfos = ServiceCapabilities.Find<INarInfoService>(service);
-                NarInfo? narInfo = narInfos is null ? null : await narInfos.GetNarInfoAsync(digest, token).ConfigureAwait(false);
-                found = narInfo is null ? null : (narInfos!, narInfo);
-                return narInfo;
-            },
-            cancellationToken).ConfigureAwait(false);
-        return found;
     }
 
     private async ValueTask<T?> FirstAsync<T>(Func<IPathInfoService, CancellationToken, ValueTask<T?>> ask, CancellationToken cancellationToken)
@@ -148,4 +149,6 @@ public sealed class CombinedPathInfoService : IPathInfoService, INarInfoService
         _ordered = isFinal ? ordered : null;
         return ordered;
     }
+
+    private sealed record Opened(Stream? Nar);
 }
