@@ -18,7 +18,7 @@ public sealed class NarCompressionTests
         "/Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4AA7ACZdAAaANh/vps6/droaek8r6qRTJO2hIwRx/1u/l2m68ym+JEbQZsMAAAAAhVuhMxDyPlEAAUI8K+SmzR+2830BAAAAAARZWv03elhaAAAE5ta0RgIAIQEWAAAAdC/l"
         + "o+AAQwAvXQAAaJrqNGMEg7cD4FwFONay3fRlcVJ0o3v3C+IMXblxXd33jQtHWASveBDuUOsgQAAA+MGdHvG3dVgAAUtEbKa6Qh+2830BAAAAAARZWg==";
 
-    private const string Bzip2 =
+    internal const string Bzip2 =
         "QlpoOTFBWSZTWVYCeNcAACDfgGzGYGIgAABAAIAu5d9gIABURTT0T0mENDBGTEGkyQPKAaAZDRZA2toCqzNXe4iAEXEQucJHHYxhOCQiivTub9/V9ra5IUvgRTXFgImLAb4A/4u5IpwoSCsBPGuA";
 
     private const string Bzip2Twice =
