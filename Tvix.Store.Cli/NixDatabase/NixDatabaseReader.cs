@@ -6,7 +6,7 @@ namespace Tvix.Store.Cli.NixDatabase;
 
 /// <summary>Reads what the database of Nix has about store paths. Never writes, and does not keep Nix from writing.</summary>
 /// <remarks>
-/// The format is that of schema 10, which all versions of Nix since 2.0 have. What is read is one state of the database, whatever Nix does meanwhile.
+/// The format is that of schema 10, as sqlite3 shows it of a store that nix-store 2.8 made. What is read is one state of the database, whatever Nix does meanwhile.
 /// </remarks>
 /// <param name="location">Where the store is.</param>
 /// <param name="busySeconds">How long to wait while another process has the database locked.</param>
