@@ -8,8 +8,8 @@ namespace Tvix.Store;
 public sealed partial class TvixStore
 {
     /// <summary>
-    /// Imports a file, a folder or a symbolic link as the contents of a store path whose path info is known from elsewhere. No path info is stored: that is for the
-    /// caller to do, with the root that this gives.
+    /// Imports a file, a folder or a symbolic link as the contents of a store path whose path info is known from elsewhere. No path info is
+    /// stored: that is for the caller to do, with the root that this gives.
     /// </summary>
     /// <param name="path">Where it is on disk.</param>
     /// <param name="options">What is known of the contents; <see langword="null"/> for nothing.</param>

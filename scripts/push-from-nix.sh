@@ -277,12 +277,13 @@ start_grpc
 check "push to a daemon" says "^3 store paths pushed" tvix push "$main" --nix-root "$tmp/a" --to "grpc+unix:$tmp/socket"
 stop
 check "what it has is sound" says "^The store is sound" tvix --store "local:$tmp/remote" verify
-if [ "$(id -u)" = 0 ] && command -v setpriv > /dev/null; then
-    chmod 755 "$tmp"
+as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$tmp/nobody")
+chmod 755 "$tmp"
+if [ "$(id -u)" = 0 ] && "${as_nobody[@]}" "${tool[@]}" --version > /dev/null 2>&1; then # where the tool is, others may have no access
     rm -f "$tmp"/a/nix/var/nix/db/db.sqlite-{wal,shm}
     mkdir "$tmp/nobody"
     chmod 777 "$tmp/nobody"
-    nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$tmp/nobody" "${tool[@]}" push "$main" --nix-root "$tmp/a" --to "local:$tmp/nobody/$1"; }
+    nobody() { "${as_nobody[@]}" "${tool[@]}" push "$main" --nix-root "$tmp/a" --to "local:$tmp/nobody/$1"; }
     check "push by a user who may only read" says "^3 store paths pushed" nobody quiet
     # As a daemon of Nix that has the database open, and has just written.
     python3 -c '

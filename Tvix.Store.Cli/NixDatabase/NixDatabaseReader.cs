@@ -1,3 +1,4 @@
+using System.Text;
 using Microsoft.Data.Sqlite;
 using SQLitePCL;
 using Tvix.Store.Nix;
@@ -6,7 +7,8 @@ namespace Tvix.Store.Cli.NixDatabase;
 
 /// <summary>Reads what the database of Nix has about store paths. Never writes, and does not keep Nix from writing.</summary>
 /// <remarks>
-/// The format is that of schema 10, as sqlite3 shows it of a store that nix-store 2.8 made. What is read is one state of the database, whatever Nix does meanwhile.
+/// The format is that of schema 10, as sqlite3 shows it of a store that nix-store 2.8 made. What is read is one state of the database,
+/// whatever Nix does meanwhile.
 /// </remarks>
 /// <param name="location">Where the store is.</param>
 /// <param name="busySeconds">How long to wait while another process has the database locked.</param>
@@ -73,8 +75,8 @@ internal sealed class NixDatabaseReader(NixStoreLocation location, int busySecon
 
         if (found != Schema)
         {
-            throw ToolException.Failure(
-                $"The database of Nix at '{location.Database}' has the schema '{VisibleText.Of(System.Text.Encoding.UTF8.GetBytes(found))}'; only {Schema} is known.");
+            string shown = VisibleText.Of(Encoding.UTF8.GetBytes(found));
+            throw ToolException.Failure($"The database of Nix at '{location.Database}' has the schema '{shown}'; only {Schema} is known.");
         }
     }
 

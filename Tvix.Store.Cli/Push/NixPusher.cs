@@ -12,8 +12,9 @@ namespace Tvix.Store.Cli.Push;
 
 /// <summary>Stores what Nix has on disk in another store.</summary>
 /// <remarks>
-/// A path info is stored after its contents and after all that it refers to, so that after an interruption every store path in the target is complete. Contents are those
-/// that Nix has registered, or nothing of them becomes visible. Memory is bounded: so many paths are read at a time, each with buffers of a fixed size.
+/// A path info is stored after its contents and after all that it refers to, so that after an interruption every store path in the target is
+/// complete. Contents are those that Nix has registered, or nothing of them becomes visible. Memory is bounded: so many paths are read at a
+/// time, each with buffers of a fixed size.
 /// </remarks>
 /// <param name="location">The store of Nix.</param>
 /// <param name="target">Where things go.</param>
