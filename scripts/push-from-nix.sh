@@ -279,6 +279,11 @@ stop
 check "what it has is sound" says "^The store is sound" tvix --store "local:$tmp/remote" verify
 as_nobody=(setpriv --reuid=65534 --regid=65534 --clear-groups env HOME="$tmp/nobody")
 chmod 755 "$tmp"
+check "push to a folder that is a binary cache" says "^3 store paths pushed" tvix push "$main" --nix-root "$tmp/a" --to "file:$tmp/folder"
+new_client
+check "Nix substitutes from it" nix copy --from "file://$tmp/folder" --to "$tmp/c" "$main"
+same_contents() { for path in $dep $big $main; do diff -r --no-dereference "$tmp/a$path" "$tmp/c$path" || return 1; done; }
+check "the contents are the same" same_contents
 if [ "$(id -u)" = 0 ] && "${as_nobody[@]}" "${tool[@]}" --version > /dev/null 2>&1; then # where the tool is, others may have no access
     rm -f "$tmp"/a/nix/var/nix/db/db.sqlite-{wal,shm}
     mkdir "$tmp/nobody"
