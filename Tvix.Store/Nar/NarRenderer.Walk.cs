@@ -9,6 +9,10 @@ public sealed partial class NarRenderer
     private const int PrefetchDirectories = 8;
     private const int MaxQueued = 1024;
 
+    // A store at hand does all the work of a read before it answers: so from this length on another thread is asked to, and this many blobs are read at a time.
+    private const int OffloadLength = 32 << 10;
+    private const int MaxOffloaded = 4;
+
     /// <summary>A step of the output: a node, or the end of a directory.</summary>
     /// <param name="Name">The node's name.</param>
     /// <param name="Node">The node; <see langword="null"/> for the end of a directory.</param>
@@ -22,6 +26,7 @@ public sealed partial class NarRenderer
     private sealed class Walk(NarRenderer renderer, Node root, CancellationToken cancellationToken)
     {
         private readonly NarRenderOptions _options = renderer._options;
+        private readonly bool _offloads = renderer._pieces is not null && Environment.ProcessorCount > 1 && renderer._options is { PrefetchBytes: > 0, PrefetchBlobs: > 0 };
         private readonly TreeDirectories _directories = new(renderer._directories, root);
         private readonly Queue<Item> _queue = new();
         private readonly Stack<Frame> _open = new();
@@ -130,7 +135,9 @@ public sealed partial class NarRenderer
         {
             try
             {
-                return renderer._blobs.ReadAsync(file.Digest, (int)file.Size, cancellationToken);
+                return _offloads && file.Size >= OffloadLength
+                    ? new(Task.Run(() => renderer._blobs.ReadAsync(file.Digest, (int)file.Size, cancellationToken).AsTask(), cancellationToken))
+                    : renderer._blobs.ReadAsync(file.Digest, (int)file.Size, cancellationToken);
             }
             catch (InvalidOperationException e)
             {
@@ -147,6 +154,7 @@ public sealed partial class NarRenderer
 
             // A store that answers at once gains nothing from being asked early: the bytes would only leave the processor's caches.
             return _readingAhead > 0
+                && (!_offloads || _readingAhead < MaxOffloaded)
                 && _contentsAhead + _readingAhead < _options.PrefetchBlobs
                 && _bytesAhead + (long)file.Size <= _options.PrefetchBytes;
         }
