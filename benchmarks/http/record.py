@@ -23,7 +23,7 @@ if BEGIN in text:
     head, _, rest = text.partition(BEGIN)
     text = head + section + rest.partition(END + "\n")[2]
 else:
-    text = text.rstrip("\n") + "\n\n### HTTP\n\n" + section
+    text = text.rstrip("\n") + "\n\n" + section
 with open(document, "w") as file:
     file.write(text)
 print(body)
