@@ -9,74 +9,25 @@
 # TVIX_STORE_BIN is the tool; the default is the release build. Needs nix-store and nix (2.8 or later), curl and python3.
 # Prints a line for each check, and ends with 1 if any of them failed.
 set -u
-umask 022
-export LC_ALL=C
+needs=curl
+. "$(dirname "$0")/with-nix.sh"
 
-keep=
-case ${1:-} in
-    --keep) keep=1 ;;
-    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
-    "") ;;
-    *) echo "error: unknown option $1" >&2; exit 2 ;;
-esac
-root=$(cd "$(dirname "$0")/.." && pwd)
-tool=${TVIX_STORE_BIN:-$root/artifacts/bin/Tvix.Store.Cli/release/tvix-store}
-[ -x "$tool" ] || { echo "error: build it first: dotnet build Tvix.Store.Cli -c Release" >&2; exit 2; }
-for needed in nix nix-store python3 curl diff; do
-    command -v "$needed" > /dev/null || { echo "error: $needed is not installed" >&2; exit 2; }
-done
-
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/pull-through.XXXXXX")
-scratch=$tmp
-daemon=
-upstream=
-cleanup() {
-    [ -z "$daemon" ] || kill -9 "$daemon" 2> /dev/null
-    [ -z "$upstream" ] || kill -9 "$upstream" 2> /dev/null
-    [ -z "$keep" ] || { echo "kept: $tmp"; return; }
-    chmod -R u+w "$tmp" 2> /dev/null
-    rm -rf "$tmp"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-. "$root/scripts/daemons.sh"
-. "$root/scripts/nix-closure.sh"
-not() { ! "$@"; }
-
-wait_for() { # FILE PID
-    for _ in $(seq 600); do
-        [ -s "$1" ] && return
-        kill -0 "$2" 2> /dev/null || break
-        sleep 0.1
-    done
-    echo "error: a server did not start" >&2
-    exit 2
-}
 start_upstream() { # FOLDER
-    rm -f "$tmp/upstream.port"
-    python3 "$root/scripts/faulty-cache.py" "$tmp/$1" "$tmp/upstream.port" "$tmp/fault" "$tmp/upstream.log" &
-    upstream=$!
-    wait_for "$tmp/upstream.port" "$upstream"
+    run upstream python3 "$root/scripts/faulty-cache.py" "$tmp/$1" "$tmp/upstream.port" "$tmp/fault" "$tmp/asked" 2> "$tmp/upstream.log"
     upstream_port=$(cat "$tmp/upstream.port")
 }
-end_upstream() { kill -9 "$upstream" 2> /dev/null; wait "$upstream" 2> /dev/null; upstream=; }
 encode() { python3 -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1], safe=""))' "$1"; }
-start() { # STORE [PARAMETERS]: the daemon with a near store, in front of the other cache
-    local far="nix+http://127.0.0.1:$upstream_port?trusted-public-keys=$(encode "$(cat "$tmp/key.public")")&timeout=2&retries=1&temporary-folder=$tmp/spool${2:-}"
-    rm -f "$tmp/port"
-    : > "$tmp/daemon.log"
-    "$tool" --store "cache:?near=$(encode "local:$tmp/$1")&far=$(encode "$far")" daemon --http 127.0.0.1:0 --port-file "$tmp/port" 2> "$tmp/daemon.log" &
-    daemon=$!
-    wait_for "$tmp/port" "$daemon"
-    url=http://127.0.0.1:$(head -n 1 "$tmp/port")
+start() { # STORE: the daemon with a near store, in front of the other cache
+    local far="nix+http://127.0.0.1:$upstream_port?trusted-public-keys=$(encode "$(cat "$tmp/key.public")")&timeout=2&retries=1&temporary-folder=$tmp/spool"
+    start_daemon "cache:?near=$(encode "local:$tmp/$1")&far=$(encode "$far")"
 }
-stop() { kill -TERM "$daemon"; wait "$daemon"; daemon=; }
-asked() { grep -cE "$1" "$tmp/upstream.log"; } # PATTERN: how many requests the other cache got that match
-fault() { echo "$1" > "$tmp/fault"; : > "$tmp/upstream.log"; }
+asked() { grep -cE "$1" "$tmp/asked"; } # PATTERN: how many requests the other cache got that match
+fault() { echo "$1" > "$tmp/fault"; : > "$tmp/asked"; }
 is_empty() { test -z "$("$tool" --store "local:$tmp/$1" list 2> /dev/null)"; } # STORE
 unharmed() { not grep -qE 'Exception|crit:' "$tmp/daemon.log"; }
 
 mkdir "$tmp/spool"
+make_signed_closure
 fault none
 check "nix copy makes a cache in a folder" nix copy --from "$tmp/a" --to "file://$tmp/static?compression=xz" "$main"
 start_upstream static
@@ -91,7 +42,7 @@ check "nix copy --from, through the daemon" nix copy --from "$url" --to "$tmp/b"
 check "the contents are the same" same_store b
 check "each NAR was fetched once" test "$(asked 'GET /nar/')" = 3
 drop b
-end_upstream
+end upstream KILL
 new_client
 check "nix-store --realise, without the other cache" nix-store --store "$tmp/b" --option substituters "$url" --realise "$main"
 check "the contents are the same" same_store b
@@ -161,7 +112,7 @@ check "the contents are the same" same_store b
 drop b
 stop
 
-end_upstream
+end upstream KILL
 
 # The tool itself.
 fault none
@@ -177,13 +128,10 @@ for compression in none xz zstd gzip br; do
 done
 check "copy from a folder" "$tool" copy --all "file://$tmp/folder-xz" "local:$tmp/copied-again"
 check "both have the same store paths" test "$("$tool" --store "local:$tmp/copied" list)" = "$("$tool" --store "local:$tmp/copied-again" list)"
-rm -f "$tmp/port"
-"$tool" --store "local:$tmp/taken" daemon --http 127.0.0.1:0 --port-file "$tmp/port" 2> "$tmp/daemon.log" &
-daemon=$!
-wait_for "$tmp/port" "$daemon"
-check "copy to a cache over HTTP" "$tool" copy "local:$tmp/copied" "nix+http://127.0.0.1:$(head -n 1 "$tmp/port")?compression=xz" "$main"
-check "once more, which sends no NAR" "$tool" copy "local:$tmp/copied" "nix+http://127.0.0.1:$(head -n 1 "$tmp/port")?compression=xz" "$main"
-check "it was sent once" test "$(grep -c 'PUT /nar/' "$tmp/daemon.log")" = 3
+start_daemon "local:$tmp/taken"
+check "copy to a cache over HTTP" "$tool" copy "local:$tmp/copied" "nix+$url?compression=xz" "$main"
+check "once more, which sends no NAR" "$tool" copy "local:$tmp/copied" "nix+$url?compression=xz" "$main"
+check "it was sent once" test "$(requests 'PUT /nar/')" = 3
 stop
 check "it is there" test "$("$tool" --store "local:$tmp/copied" list)" = "$("$tool" --store "local:$tmp/taken" list)"
 summary

@@ -10,56 +10,7 @@
 # TVIX_STORE_BIN is the tool; the default is the release build. Needs nix-store and nix (2.8 or later), and python3.
 # Prints a line for each check, and ends with 1 if any of them failed.
 set -u
-umask 022
-export LC_ALL=C
-
-keep=
-case ${1:-} in
-    --keep) keep=1 ;;
-    -h | --help) sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0"; exit 0 ;;
-    "") ;;
-    *) echo "error: unknown option $1" >&2; exit 2 ;;
-esac
-
-root=$(cd "$(dirname "$0")/.." && pwd)
-if [ -n "${TVIX_STORE_BIN:-}" ]; then
-    tool=("$TVIX_STORE_BIN")
-else
-    tool=(dotnet "$root/artifacts/bin/Tvix.Store.Cli/release/tvix-store.dll")
-    [ -e "${tool[1]}" ] || { echo "error: build it first: dotnet build Tvix.Store.Cli -c Release" >&2; exit 2; }
-fi
-for needed in nix nix-store python3 diff; do
-    command -v "$needed" > /dev/null || { echo "error: $needed is not installed" >&2; exit 2; }
-done
-
-tmp=$(mktemp -d "${TMPDIR:-/tmp}/push-from-nix.XXXXXX")
-daemon=
-pusher=
-cleanup() {
-    [ -z "$daemon" ] || kill -9 "$daemon" 2> /dev/null
-    [ -z "$pusher" ] || kill -9 "$pusher" 2> /dev/null
-    [ -z "$keep" ] || { echo "kept: $tmp"; return; }
-    chmod -R u+w "$tmp" 2> /dev/null
-    rm -rf "$tmp"
-}
-trap cleanup EXIT
-trap 'exit 130' INT TERM
-
-ok=0
-failed=0
-check() { # NAME COMMAND…: one line that says whether the command succeeds
-    local name=$1
-    shift
-    if "$@" > "$tmp/log" 2>&1; then
-        ok=$((ok + 1))
-        echo "ok      $name"
-    else
-        failed=$((failed + 1))
-        echo "FAILED  $name"
-        head -c 2000 "$tmp/log" | sed 's/^/        /'
-    fi
-}
-not() { ! "$@"; }
+. "$(dirname "$0")/with-nix.sh"
 says() { # PATTERN COMMAND…: the command, whatever it ends with, says something that matches
     local pattern=$1
     shift
@@ -67,52 +18,16 @@ says() { # PATTERN COMMAND…: the command, whatever it ends with, says somethin
     cat "$tmp/said"
     grep -qE "$pattern" "$tmp/said"
 }
-tvix() { "${tool[@]}" "$@"; }
+tvix() { "$tool" "$@"; }
 push() { # STORE ARGUMENT…: pushes from the store of Nix
     local store=$1
     shift
     tvix push --nix-root "$tmp/a" --to "local:$tmp/$store" "$@"
 }
-start() { # STORE: serves it; $url is where
-    rm -f "$tmp/port"
-    "${tool[@]}" --store "local:$tmp/$1" daemon --http 127.0.0.1:0 --port-file "$tmp/port" 2> "$tmp/daemon.log" &
-    daemon=$!
-    for _ in $(seq 600); do
-        [ -s "$tmp/port" ] && break
-        kill -0 "$daemon" 2> /dev/null || break
-        sleep 0.1
-    done
-    [ -s "$tmp/port" ] || { echo "error: the daemon did not start" >&2; cat "$tmp/daemon.log" >&2; exit 2; }
-    url=http://127.0.0.1:$(head -n 1 "$tmp/port")
-}
-stop() {
-    kill -TERM "$daemon"
-    wait "$daemon" 2> /dev/null
-    daemon=
-}
-
-# Nix, alone in the folder. Each client remembers what caches told it, so each call may be that of a new one.
-export NIX_STATE_DIR=$tmp/state NIX_CONF_DIR=$tmp/conf HOME=$tmp/home
-unset NIX_PATH NIX_REMOTE NIX_CONFIG TVIX_STORE
-mkdir -p "$NIX_STATE_DIR" "$NIX_CONF_DIR" "$HOME"
-client=0
-new_client() { client=$((client + 1)); export XDG_CACHE_HOME=$tmp/cache-$client; }
-new_client
-trust() { # FILE…: the public keys that Nix trusts
-    cat > "$NIX_CONF_DIR/nix.conf" << CONF
-experimental-features = nix-command ca-derivations
-build-users-group =
-substitute = true
-require-sigs = true
-trusted-public-keys = $(cat "$@" | tr '\n' ' ')
-download-attempts = 1
-CONF
-}
-: > "$tmp/none"
-trust "$tmp/none"
+start() { start_daemon "local:$tmp/$1"; } # STORE
 
 # Keys.
-check "key generate" sh -c '"$@" > "$0"' "$tmp/ours.public" "${tool[@]}" key generate ours-1 --output "$tmp/ours.secret"
+check "key generate" sh -c '"$@" > "$0"' "$tmp/ours.public" "$tool" key generate ours-1 --output "$tmp/ours.secret"
 check "only the owner can read it" test "$(stat -c %a "$tmp/ours.secret")" = 600
 check "key generate does not overwrite a key" not tvix key generate ours-1 --output "$tmp/ours.secret"
 same_public() { test "$(nix key convert-secret-to-public < "$1")" = "$(tvix key public "$1")"; }
@@ -129,54 +44,8 @@ check "a key of nix key generate-secret" same_public "$tmp/theirs.secret"
 nix-store --generate-binary-cache-key old-1 "$tmp/old.secret" "$tmp/old.public"
 check "a key of nix-store --generate-binary-cache-key" test "$(tvix key public "$tmp/old.secret")" = "$(cat "$tmp/old.public")"
 
-# The closure, as if it had been built: the paths say nothing about the contents. And a chain of paths, each of which refers to the one before.
-dep=/nix/store/1b9p07z77phvv2hf6gm9f28syp39f1ag-dep
-big=/nix/store/2b9p07z77phvv2hf6gm9f28syp39f1ag-big
-main=/nix/store/3b9p07z77phvv2hf6gm9f28syp39f1ag-main-1.0
-last=/nix/store/4b9p07z77phvv2hf6gm9f28syp39f159-chain
-python3 - "$tmp/a" "$dep" "$big" "$main" "$last" << 'PYTHON'
-import hashlib, os, random, subprocess, sys
-store, dep, big, main, last = sys.argv[1:]
-random.seed(1)
-def put(path, data, executable=False):
-    path = store + path
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path, "wb") as f:
-        f.write(data)
-    os.chmod(path, 0o555 if executable else 0o444)
-put(dep + "/bin/tool", b"#!/bin/sh\necho tool\n", True)
-put(dep + "/share/empty", b"")
-os.makedirs(store + dep + "/share/folder")
-os.symlink("../bin/tool", store + dep + "/share/link")
-for i in range(300):
-    put(dep + "/share/many/%d" % i, random.randbytes(random.choice([0, 1, 7, 8, 9, 300, 5000])), i % 7 == 0)
-put(big + "/data", random.randbytes(10 << 20) + b"all the same line\n" * (20 * (1 << 20) // 18))
-put(big + "/uses", dep.encode() + b"\n")
-put(main + "/bin/main", b"#!/bin/sh\nexec " + dep.encode() + b"/bin/tool\n", True)
-put(main + "/self", main.encode())
-os.symlink(big + "/data", store + main + "/data")
-os.symlink("nowhere at all", store + main + "/dangling")
-put(main + "/ein Name mit \xc3\xa4", b"x")
-paths = [(dep, []), (big, [dep]), (main, [dep, big, main])]
-before = []
-for i in range(60):
-    path = last.replace("f159-", "f1%02d-" % i)
-    put(path, random.randbytes(6 << 20))
-    paths.append((path, before))
-    before = [path]
-lines = []
-for path, references in paths:
-    for folder, _, names in os.walk(store + path, topdown=False):
-        for name in names:
-            os.utime(os.path.join(folder, name), (1, 1), follow_symlinks=False)
-        os.chmod(folder, 0o555)
-        os.utime(folder, (1, 1))
-    nar = subprocess.run(["nix-store", "--dump", store + path], stdout=subprocess.PIPE, check=True).stdout
-    deriver = dep.replace("1b9p", "9b9p") + ".drv" if path == dep else ""
-    lines += [path, hashlib.sha256(nar).hexdigest(), str(len(nar)), deriver, str(len(references)), *references]
-subprocess.run(["nix-store", "--store", store, "--load-db"], input="\n".join(lines + [""]).encode(), check=True)
-PYTHON
-check "the closure is a valid one of Nix" nix-store --store "$tmp/a" --verify-path "$main" "$big" "$dep" "$last"
+make_closure 60
+check "so is the chain" nix-store --store "$tmp/a" --verify-path "$last"
 
 # Without signatures, signed by the tool; and the same signed by Nix.
 check "push" says "^3 store paths pushed, 0 already there" push unsigned "$main"
@@ -269,8 +138,8 @@ check "push ./result" says "^3 store paths pushed" push links "$tmp/result"
 check "--nix-state-dir and --nix-store-dir" says "^0 store paths pushed, 3 already there" \
     tvix push "$main" --nix-state-dir "$tmp/a/nix/var/nix" --nix-store-dir "$tmp/a/nix/store" --to "local:$tmp/links"
 start_grpc() {
-    "${tool[@]}" --store "local:$tmp/remote" daemon --listen "$tmp/socket" 2> "$tmp/daemon.log" &
-    daemon=$!
+    "$tool" --store "local:$tmp/remote" daemon --listen "$tmp/socket" 2> "$tmp/daemon.log" &
+    running[daemon]=$!
     for _ in $(seq 600); do [ -S "$tmp/socket" ] && break; sleep 0.1; done
 }
 start_grpc
@@ -284,11 +153,11 @@ new_client
 check "Nix substitutes from it" nix copy --from "file://$tmp/folder" --to "$tmp/c" "$main"
 same_contents() { for path in $dep $big $main; do diff -r --no-dereference "$tmp/a$path" "$tmp/c$path" || return 1; done; }
 check "the contents are the same" same_contents
-if [ "$(id -u)" = 0 ] && "${as_nobody[@]}" "${tool[@]}" --version > /dev/null 2>&1; then # where the tool is, others may have no access
+if [ "$(id -u)" = 0 ] && "${as_nobody[@]}" "$tool" --version > /dev/null 2>&1; then # where the tool is, others may have no access
     rm -f "$tmp"/a/nix/var/nix/db/db.sqlite-{wal,shm}
     mkdir "$tmp/nobody"
     chmod 777 "$tmp/nobody"
-    nobody() { "${as_nobody[@]}" "${tool[@]}" push "$main" --nix-root "$tmp/a" --to "local:$tmp/nobody/$1"; }
+    nobody() { "${as_nobody[@]}" "$tool" push "$main" --nix-root "$tmp/a" --to "local:$tmp/nobody/$1"; }
     check "push by a user who may only read" says "^3 store paths pushed" nobody quiet
     # As a daemon of Nix that has the database open, and has just written.
     python3 -c '
@@ -310,7 +179,7 @@ chmod u+w "$tmp/a$dep/share/many" "$tmp/a$dep/share/many/1"
 cp -p "$tmp/a$dep/share/many/1" "$tmp/kept"
 printf x >> "$tmp/a$dep/share/many/1"
 check "a file changed on disk is refused" says "$dep.* is not what Nix has registered" push changed "$main"
-check "the exit code is 1" sh -c '"$@"; test $? = 1' sh "${tool[@]}" push --nix-root "$tmp/a" --to "local:$tmp/changed" "$main"
+check "the exit code is 1" sh -c '"$@"; test $? = 1' sh "$tool" push --nix-root "$tmp/a" --to "local:$tmp/changed" "$main"
 check "no path info is there without its references" test -z "$(tvix --store "local:$tmp/changed" list)"
 cp -p "$tmp/kept" "$tmp/a$dep/share/many/1"
 check "after it was mended, it is pushed" says "^3 store paths pushed" push changed "$main"
@@ -324,12 +193,10 @@ chain=$(nix-store --store "$tmp/a" --query --requisites "$last" | wc -l)
 killed=
 for try in 1 2 3 4 5; do
     rm -rf "$tmp/killed"
-    "${tool[@]}" push --nix-root "$tmp/a" --to "local:$tmp/killed" "$last" > "$tmp/push.log" 2>&1 &
-    pusher=$!
-    until [ "$(du -sm "$tmp/killed" 2> /dev/null | cut -f 1)" -gt $((60 + try * 20)) ] 2> /dev/null || ! kill -0 "$pusher" 2> /dev/null; do sleep 0.01; done
-    kill -9 "$pusher" 2> /dev/null
-    wait "$pusher" 2> /dev/null
-    pusher=
+    "$tool" push --nix-root "$tmp/a" --to "local:$tmp/killed" "$last" > "$tmp/push.log" 2>&1 &
+    running[pusher]=$!
+    until [ "$(du -sm "$tmp/killed" 2> /dev/null | cut -f 1)" -gt $((60 + try * 20)) ] 2> /dev/null || ! kill -0 "${running[pusher]}" 2> /dev/null; do sleep 0.01; done
+    end pusher KILL
     there=$(tvix --store "local:$tmp/killed" list | wc -l)
     if [ "$there" -gt 0 ] && [ "$there" -lt "$chain" ]; then killed=1; break; fi
 done
@@ -340,5 +207,4 @@ check "push goes on" says "^$((chain - there)) store paths pushed, $there alread
 check "all of it is sound" says "^The store is sound" tvix --store "local:$tmp/killed" verify
 check "push --all" says "^8 store paths pushed, $chain already there" push killed --all
 
-echo "$ok ok, $failed failed"
-[ "$failed" = 0 ]
+summary
