@@ -15,6 +15,13 @@ internal sealed class KnownPaths(TvixStore store)
     public ValueTask<PathInfo?> FindAsync(StorePathDigest digest, CancellationToken cancellationToken) =>
         _narInfos is null ? store.PathInfos.GetAsync(digest, cancellationToken) : _narInfos.FindAsync(digest, cancellationToken);
 
+    /// <summary>All path infos whose contents are here, in no particular order.</summary>
+    /// <exception cref="NotSupportedException">There is no list, or only one that fetches contents.</exception>
+    public IAsyncEnumerable<PathInfo> ListAsync(CancellationToken cancellationToken) =>
+        ServiceCapabilities.Find<CachingPathInfoService>(store.PathInfos) is { } cache ? cache.ListedWithoutFetching.ListAsync(cancellationToken)
+        : _narInfos is null ? store.PathInfos.ListAsync(cancellationToken)
+        : throw new NotSupportedException("What is there cannot be listed without fetching it.");
+
     /// <summary>The narinfo of what can be fetched; <see langword="null"/> when nothing can.</summary>
     public ValueTask<NarInfo?> GetNarInfoAsync(StorePathDigest digest, CancellationToken cancellationToken) =>
         _narInfos is null ? new ValueTask<NarInfo?>((NarInfo?)null) : _narInfos.GetNarInfoAsync(digest, cancellationToken);

@@ -89,8 +89,8 @@ public static class NixBinaryCacheEndpointRouteBuilderExtensions
             PageLayout layout = new(storeDirectory);
             RouteGroupBuilder pages = group.MapGroup("");
             pages.WithOrder(int.MaxValue); // whatever else the application has there comes first
-            Page("", new StoreListPages(store, storeDirectory, layout, options).GetAsync);
-            Page("path/{**place}", new StorePathPages(store, storeDirectory, layout, options).GetAsync);
+            Page("", new StoreListPages(paths, storeDirectory, layout, options).GetAsync);
+            Page("path/{**place}", new StorePathPages(store, paths, storeDirectory, layout, options).GetAsync);
             Page("style.css", PageLayout.GetStyleAsync);
             Page("icon.svg", PageLayout.GetIconAsync);
 

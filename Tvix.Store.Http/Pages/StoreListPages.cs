@@ -6,7 +6,7 @@ using Tvix.Store.PathInfos;
 namespace Tvix.Store.Http.Pages;
 
 /// <summary>The list of the store paths, and the search.</summary>
-internal sealed class StoreListPages(TvixStore store, StoreDirectory storeDirectory, PageLayout layout, NixBinaryCacheOptions options)
+internal sealed class StoreListPages(KnownPaths paths, StoreDirectory storeDirectory, PageLayout layout, NixBinaryCacheOptions options)
 {
     /// <summary>How many store paths are on a page.</summary>
     public const int PageLength = 100;
@@ -60,7 +60,7 @@ internal sealed class StoreListPages(TvixStore store, StoreDirectory storeDirect
         query = query.StartsWith(directory, StringComparison.Ordinal) ? query[directory.Length..] : query;
         string hash = query.Length > StorePathDigest.TextLength && query[StorePathDigest.TextLength] == '-' ? query[..StorePathDigest.TextLength] : query;
         return StorePathDigest.TryParse(hash, out StorePathDigest digest)
-            ? (await store.PathInfos.GetAsync(digest, cancellationToken).ConfigureAwait(false))?.StorePath
+            ? (await paths.FindAsync(digest, cancellationToken).ConfigureAwait(false))?.StorePath
             : null;
     }
 
@@ -70,7 +70,7 @@ internal sealed class StoreListPages(TvixStore store, StoreDirectory storeDirect
         await _listings.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            await selection.ReadAsync(store.PathInfos.ListAsync(cancellationToken), _maxListedPaths, s_maxTime, _time, cancellationToken).ConfigureAwait(false);
+            await selection.ReadAsync(paths.ListAsync(cancellationToken), _maxListedPaths, s_maxTime, _time, cancellationToken).ConfigureAwait(false);
             return true;
         }
         catch (NotSupportedException)

@@ -10,7 +10,7 @@ using Tvix.Store.PathInfos;
 namespace Tvix.Store.Http.Pages;
 
 /// <summary>What is known of a store path, and what is in it.</summary>
-internal sealed class StorePathPages(TvixStore store, StoreDirectory storeDirectory, PageLayout layout, NixBinaryCacheOptions options)
+internal sealed class StorePathPages(TvixStore store, KnownPaths paths, StoreDirectory storeDirectory, PageLayout layout, NixBinaryCacheOptions options)
 {
     /// <summary>How many entries of a directory are on a page.</summary>
     public const int PageLength = 500;
@@ -79,7 +79,7 @@ internal sealed class StorePathPages(TvixStore store, StoreDirectory storeDirect
             return (null, () => RefuseAsync(http, path.Root, "This is not a store path: 32 symbols, a dash and a name."));
         }
 
-        if (await store.PathInfos.GetAsync(digest, http.RequestAborted).ConfigureAwait(false) is not { } info)
+        if (await paths.FindAsync(digest, http.RequestAborted).ConfigureAwait(false) is not { } info)
         {
             return (null, () => RefuseAsync(http, path.Root, "This cache does not have the store path."));
         }

@@ -47,6 +47,9 @@ public sealed class CachingPathInfoService : IPathInfoService, INarInfoService, 
         _farNarInfos = ServiceCapabilities.Find<INarInfoService>(far);
     }
 
+    /// <summary>The service that lists without fetching anything: this one, or the near one if the far one has to fetch contents for path infos.</summary>
+    internal IPathInfoService ListedWithoutFetching => _farNarInfos is null ? this : _near;
+
     internal CacheLookups Lookups { get; } = new("path_info");
 
     IPathInfoService IWrittenElsewhere<IPathInfoService>.WrittenTo => _writes == CacheWrites.Near ? this : ServiceCapabilities.WrittenTo(_far);

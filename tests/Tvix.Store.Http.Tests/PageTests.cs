@@ -100,6 +100,20 @@ public sealed class PageTests
     }
 
     [Test]
+    public async Task Pages_OfACacheInFrontOfAnother_FetchNothing()
+    {
+        PathInfo here = await _server.AddAsync("here", await _server.AddFileAsync("x"u8.ToArray()));
+        await using CacheServer server = await CacheServer.StartAsync(
+            new TvixStore(_server.Store.Blobs, _server.Store.Directories, new CachingPathInfoService(_server.Store.PathInfos, new FarPathInfos())));
+        Assert.That(await server.Client.GetStringAsync("/"), Does.Contain("1 store path,").And.Contain(here.StorePath.ToString()));
+        Assert.That(await server.Client.GetStringAsync("/?q=" + Base32(1)), Does.Contain("No store path has that"));
+        Assert.That((await server.GetAsync($"path/{Base32(1)}-far")).StatusCode, Is.EqualTo(HttpStatusCode.NotFound));
+        Assert.That(await server.Client.GetStringAsync($"path/{here.StorePath}"), Does.Contain("<h1>here</h1>"));
+        await using CacheServer far = await CacheServer.StartAsync(new TvixStore(_server.Store.Blobs, _server.Store.Directories, new FarPathInfos()));
+        Assert.That(await far.Client.GetStringAsync("/"), Does.Contain("cannot list"));
+    }
+
+    [Test]
     public async Task List_OfALongListing_IsCutOff()
     {
         int given = 0;
@@ -407,6 +421,24 @@ public sealed class PageTests
         public void Advance() => _seconds++;
 
         public override long GetTimestamp() => _seconds;
+    }
+
+    /// <summary>Path infos that would have to be fetched.</summary>
+    private sealed class FarPathInfos : IPathInfoService, INarInfoService
+    {
+        public ValueTask<PathInfo?> GetAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => throw new InvalidOperationException("This would fetch.");
+
+        public ValueTask<PathInfo> PutAsync(PathInfo pathInfo, CancellationToken cancellationToken = default) => throw new NotSupportedException();
+
+        public IAsyncEnumerable<PathInfo> ListAsync(CancellationToken cancellationToken = default) => throw new InvalidOperationException("This would fetch.");
+
+        public ValueTask<PathInfo?> FindAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => ValueTask.FromResult<PathInfo?>(null);
+
+        public ValueTask<NarInfo?> GetNarInfoAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => ValueTask.FromResult<NarInfo?>(null);
+
+        public ValueTask<Stream?> OpenNarAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => throw new InvalidOperationException("This would fetch.");
+
+        public IAsyncEnumerable<StorePathDigest> ListDigestsAsync(CancellationToken cancellationToken = default) => throw new NotSupportedException();
     }
 
     private sealed class ScriptedPathInfos(IPathInfoService inner, Func<IAsyncEnumerable<PathInfo>> list) : IPathInfoService
