@@ -44,6 +44,44 @@ public sealed class BinaryCacheTests : DaemonFixture
     }
 
     [Test]
+    public async Task Daemon_WithHttp_HasPagesAndKeepsFiles([Values] bool pages)
+    {
+        File.WriteAllText(At("hello"), "Hello World!");
+        await SucceedAsync("import", At("hello"));
+        string[] options = ["--http", "127.0.0.1:0", .. pages ? (string[])[] : ["--http-no-pages", "--http-files", At("files")]];
+        await using (DaemonProcess daemon = await StartAsync(options))
+        {
+            using HttpClient client = new() { BaseAddress = new Uri(await daemon.AddressAsync()) };
+            foreach (string path in (string[])["", $"path/{Hash}-hello", "style.css"])
+            {
+                Assert.That((await client.GetAsync(path)).IsSuccessStatusCode, Is.EqualTo(pages), path);
+            }
+
+            Assert.That((await client.PutAsync("log/x.drv", new StringContent("a log"))).StatusCode, Is.EqualTo(HttpStatusCode.NoContent));
+            await daemon.StopAsync();
+        }
+
+        Assert.That(Directory.GetFiles(pages ? Path.Combine(At("store"), "state", "files") : At("files")), Has.Length.EqualTo(1));
+        await using DaemonProcess again = await StartAsync(options);
+        using HttpClient second = new() { BaseAddress = new Uri(await again.AddressAsync()) };
+        Assert.That(await second.GetStringAsync("log/x.drv"), Is.EqualTo("a log"));
+        await again.StopAsync();
+    }
+
+    [Test]
+    public async Task Daemon_WithHttp_SpeaksHttp2WhereGrpcIs()
+    {
+        await using DaemonProcess daemon = await StartAsync("--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--port-file", At("port"));
+        await daemon.AddressAsync();
+        await daemon.WaitForAsync("listening on");
+        using HttpClient client = new() { DefaultRequestVersion = HttpVersion.Version20, DefaultVersionPolicy = HttpVersionPolicy.RequestVersionExact };
+        string[] ports = File.ReadAllLines(At("port"));
+        HttpResponseMessage response = await client.GetAsync($"http://127.0.0.1:{ports[0]}/nix-cache-info");
+        Assert.That((response.StatusCode, response.Version), Is.EqualTo((HttpStatusCode.OK, HttpVersion.Version20)));
+        await daemon.StopAsync();
+    }
+
+    [Test]
     public async Task Daemon_KilledBetweenNarAndNarInfo_CompletesTheUpload()
     {
         // The NAR of the file, from a store of its own.
