@@ -36,9 +36,21 @@ public sealed class CombinedPathInfoService : IPathInfoService, INarInfoService
         FirstAsync((service, token) => service.GetAsync(digest, token), cancellationToken);
 
     /// <inheritdoc/>
-    public ValueTask<PathInfo?> FindAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => FirstAsync(
-        (service, token) => ServiceCapabilities.Find<INarInfoService>(service) is { } narInfos ? narInfos.FindAsync(digest, token) : service.GetAsync(digest, token),
-        cancellationToken);
+    public async ValueTask<PathInfo?> FindAsync(StorePathDigest digest, CancellationToken cancellationToken = default)
+    {
+        Known? known = await FirstAsync(
+            async (service, token) =>
+            {
+                INarInfoService? narInfos = ServiceCapabilities.Find<INarInfoService>(service);
+                PathInfo? info = await (narInfos is null ? service.GetAsync(digest, token) : narInfos.FindAsync(digest, token)).ConfigureAwait(false);
+
+                // One that would have to fetch the contents has the path all the same, and makes good for those that failed.
+                bool has = info is not null || (narInfos is not null && await narInfos.GetNarInfoAsync(digest, token).ConfigureAwait(false) is not null);
+                return has ? new Known(info) : null;
+            },
+            cancellationToken).ConfigureAwait(false);
+        return known?.Info;
+    }
 
     /// <inheritdoc/>
     public ValueTask<NarInfo?> GetNarInfoAsync(StorePathDigest digest, CancellationToken cancellationToken = default) => FirstAsync(
@@ -149,6 +161,8 @@ public sealed class CombinedPathInfoService : IPathInfoService, INarInfoService
         _ordered = isFinal ? ordered : null;
         return ordered;
     }
+
+    private sealed record Known(PathInfo? Info);
 
     private sealed record Opened(Stream? Nar);
 }
