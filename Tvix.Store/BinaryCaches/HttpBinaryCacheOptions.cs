@@ -19,7 +19,7 @@ public sealed class HttpBinaryCacheOptions
     public TimeSpan ConnectTimeout { get; set; } = TimeSpan.FromSeconds(10);
 
     /// <summary>How long an answer may take to begin, and how long it may then pause. An upload may take as long as it moves.</summary>
-    /// <value>30 seconds, unless set.</value>
+    /// <value>30 seconds, unless set; from 10 milliseconds to a day.</value>
     public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>How often a request is repeated that failed but may succeed later, and how often a download is resumed without getting any further.</summary>
@@ -27,11 +27,11 @@ public sealed class HttpBinaryCacheOptions
     public int Retries { get; set; } = 4;
 
     /// <summary>How long to wait before the first repetition; each further wait is twice as long, and all are varied at random.</summary>
-    /// <value>250 milliseconds, unless set.</value>
+    /// <value>250 milliseconds, unless set; at most a day.</value>
     public TimeSpan RetryDelay { get; set; } = TimeSpan.FromMilliseconds(250);
 
     /// <summary>For how long requests fail at once after nearly all of <see cref="BreakAfter"/> or more failed within half a minute.</summary>
-    /// <value>30 seconds, unless set; zero for never.</value>
+    /// <value>30 seconds, unless set; zero for never, and otherwise from half a second to a day.</value>
     public TimeSpan BreakDuration { get; set; } = TimeSpan.FromSeconds(30);
 
     /// <summary>After how many failures requests fail at once; see <see cref="BreakDuration"/>. At least 2.</summary>
@@ -50,10 +50,17 @@ public sealed class HttpBinaryCacheOptions
     internal HttpBinaryCacheOptions Validated()
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(ConnectTimeout, TimeSpan.Zero);
-        ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(Timeout, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfLessThan(Timeout, TimeSpan.FromMilliseconds(10));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(Timeout, TimeSpan.FromDays(1));
         ArgumentOutOfRangeException.ThrowIfNegative(Retries);
         ArgumentOutOfRangeException.ThrowIfLessThan(RetryDelay, TimeSpan.Zero);
-        ArgumentOutOfRangeException.ThrowIfLessThan(BreakDuration, TimeSpan.Zero);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(RetryDelay, TimeSpan.FromDays(1));
+        if (BreakDuration != TimeSpan.Zero)
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(BreakDuration, TimeSpan.FromSeconds(0.5));
+            ArgumentOutOfRangeException.ThrowIfGreaterThan(BreakDuration, TimeSpan.FromDays(1));
+        }
+
         ArgumentOutOfRangeException.ThrowIfLessThan(BreakAfter, 2);
         ArgumentNullException.ThrowIfNull(TimeProvider);
         return (HttpBinaryCacheOptions)MemberwiseClone();
