@@ -48,6 +48,6 @@ public sealed class StoreAddressTests
         StoreAddressResolver resolver = StoreAddressResolver.Default.With("mine", address => address.Rest == "/here" ? services : throw new FormatException("no"));
 
         Assert.That(resolver.Open(StoreAddress.Parse("mine:/here")), Is.SameAs(services));
-        Assert.That(() => StoreAddressResolver.Default.Open(StoreAddress.Parse("mine:/here")), Throws.InstanceOf<FormatException>().With.Message.Contains("cache, local, memory"));
+        Assert.That(() => StoreAddressResolver.Default.Open(StoreAddress.Parse("mine:/here")), Throws.InstanceOf<FormatException>().With.Message.Contains("cache, file, local, memory, nix+http, nix+https"));
     }
 }
