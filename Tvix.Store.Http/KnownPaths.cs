@@ -1,5 +1,6 @@
 using Tvix.Castore;
 using Tvix.Castore.Composition;
+using Tvix.Store.BinaryCaches;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
 using Tvix.Store.PathInfos;
@@ -34,7 +35,16 @@ internal sealed class KnownPaths(TvixStore store)
     public ValueTask<PathInfo?> FetchAsync(StorePathDigest digest, CancellationToken cancellationToken) => store.PathInfos.GetAsync(digest, cancellationToken);
 
     /// <summary>Whether there is a store path, here or where it can be fetched from.</summary>
-    public async ValueTask<bool> HasAsync(StorePath path, CancellationToken cancellationToken) =>
-        ((await FindAsync(path.Digest, cancellationToken).ConfigureAwait(false))?.StorePath
-            ?? (await GetNarInfoAsync(path.Digest, cancellationToken).ConfigureAwait(false))?.StorePath) == path;
+    public async ValueTask<bool> HasAsync(StorePath path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return ((await FindAsync(path.Digest, cancellationToken).ConfigureAwait(false))?.StorePath
+                ?? (await GetNarInfoAsync(path.Digest, cancellationToken).ConfigureAwait(false))?.StorePath) == path;
+        }
+        catch (RefusedStorePathException)
+        {
+            return false; // it can never be fetched
+        }
+    }
 }

@@ -220,11 +220,18 @@ public sealed class PullThroughTests
         Assert.That(await _front.Near.PathInfos.GetAsync(referrer.StorePath.Digest), Is.EqualTo(referrer));
         Assert.That(UpstreamNars, Is.Zero);
 
-        PathInfo lost = await _source.AddAsync("lost", await _source.AddFileAsync("y"u8.ToArray()), new StorePath(default, "nowhere"));
-        nar = await _source.RenderAsync(lost.Node);
-        url = $"nar/{BinaryCacheFileName.FormatNar(lost.NarHash)}";
-        Assert.That((await _front.Server.PutAsync(url, nar)).IsSuccessStatusCode, Is.True);
-        Assert.That((await _front.Server.PutAsync($"{lost.StorePath.Digest}.narinfo", lost.ToNarInfo(url).ToUtf8())).IsSuccessStatusCode, Is.False);
+        StorePath refused = new(new StorePathDigest(new byte[20]), "refused");
+        _files[$"{refused.Digest}.narinfo"] = "bad"u8.ToArray();
+        foreach (StorePath missing in (StorePath[])[refused, new StorePath(SamplePath("nowhere"), "nowhere")])
+        {
+            PathInfo lost = await _source.AddAsync("lost", await _source.AddFileAsync("y"u8.ToArray()), missing);
+            nar = await _source.RenderAsync(lost.Node);
+            url = $"nar/{BinaryCacheFileName.FormatNar(lost.NarHash)}";
+            Assert.That((await _front.Server.PutAsync(url, nar)).IsSuccessStatusCode, Is.True);
+            HttpResponseMessage answer = await _front.Server.PutAsync($"{lost.StorePath.Digest}.narinfo", lost.ToNarInfo(url).ToUtf8());
+            Assert.That(answer.StatusCode, Is.EqualTo(HttpStatusCode.BadRequest));
+            Assert.That(await answer.Content.ReadAsStringAsync(), Does.Contain(missing.Name));
+        }
     }
 
     [Test]
@@ -249,6 +256,8 @@ public sealed class PullThroughTests
     }
 
     private int UpstreamNars => _upstream.Requests.Count(request => request.Path.StartsWith("/nar/", StringComparison.Ordinal));
+
+    private static StorePathDigest SamplePath(string name) => new(Sha256Digest.Compute(System.Text.Encoding.UTF8.GetBytes(name)).ToByteArray().AsSpan(0, 20));
 
     private static bool IsNar(HttpContext http) => http.Request.Path.StartsWithSegments("/nar");
 
