@@ -131,7 +131,12 @@ internal sealed class CopyPlan(TvixStore source, TvixStore target, CopyOptions o
                     $"{Show(offered.StorePath)} is in the target already, with {difference}. Nothing was copied.", offered, known);
         }
 
-        return new PlannedPath(offered) { NeedsContents = options.CheckContents, ToPut = WithMissingSignatures(offered, known) };
+        return new PlannedPath(offered)
+        {
+            NeedsContents = options.CheckContents,
+            IsArchived = offer.Info is null,
+            ToPut = WithMissingSignatures(offered, known),
+        };
     }
 
     /// <summary>What two stores disagree in that may not be; <see langword="null"/> when they mean the same.</summary>

@@ -96,11 +96,56 @@ internal sealed class CopyRun(TvixStore source, TvixStore target, CopyOptions op
     {
         if (path.Info is null)
         {
-            path.Fetched(await source.PathInfos.GetAsync(path.StorePath.Digest, cancellationToken).ConfigureAwait(false)
-                ?? throw new StorageException($"{path.StorePath.ToAbsolutePath(source.StoreDirectory)} is not in the source any more."));
+            path.Fetched(await FetchAsync().ConfigureAwait(false));
+        }
+        else if (path.IsArchived && !await IsWholeAsync(path.Info.Node, cancellationToken).ConfigureAwait(false))
+        {
+            await FetchAsync().ConfigureAwait(false);
         }
 
         return path.Info!;
+
+        async ValueTask<PathInfo> FetchAsync() => await source.PathInfos.GetAsync(path.StorePath.Digest, cancellationToken).ConfigureAwait(false)
+            ?? throw new StorageException($"{path.StorePath.ToAbsolutePath(source.StoreDirectory)} is not in the source any more.");
+    }
+
+    /// <summary>Whether the target has all contents of a path.</summary>
+    private async ValueTask<bool> IsWholeAsync(Node root, CancellationToken cancellationToken)
+    {
+        switch (root)
+        {
+            case Node.File file:
+                return await target.Blobs.HasAsync(file.Digest, cancellationToken).ConfigureAwait(false);
+            case Node.Directory { Digest: B3Digest digest }:
+                try
+                {
+                    bool found = false;
+                    await foreach (CastoreDirectory directory in target.Directories.GetClosureAsync(digest, cancellationToken).ConfigureAwait(false))
+                    {
+                        found = true;
+                        foreach (DirectoryEntry entry in directory.Entries)
+                        {
+                            if (entry.Node is Node.File file && !await target.Blobs.HasAsync(file.Digest, cancellationToken).ConfigureAwait(false))
+                            {
+                                return false;
+                            }
+                        }
+                    }
+
+                    return found;
+                }
+                catch (StorageException e) when (!e.IsTransient)
+                {
+                    return false; // directories are missing
+                }
+                catch (InvalidDirectoryException e) when (e.Error == DirectoryError.NotConnected)
+                {
+                    return false; // likewise
+                }
+
+            default:
+                return true;
+        }
     }
 
     private async Task CopyContentsAsync(PathInfo info, CancellationToken cancellationToken)

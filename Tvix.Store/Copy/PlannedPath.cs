@@ -36,6 +36,9 @@ internal sealed class PlannedPath
     /// <summary>Whether the contents are to be copied, or looked through.</summary>
     public bool NeedsContents { get; init; }
 
+    /// <summary>Whether the source has an archive of the contents only, which it brings into the target when it is asked for the path info.</summary>
+    public bool IsArchived { get; init; }
+
     /// <summary>What is to be stored in the end; <see langword="null"/> when nothing is.</summary>
     public PathInfo? ToPut { get; set; }
 

@@ -205,6 +205,29 @@ public sealed class StoreCopierBinaryCacheTests
     }
 
     [Test]
+    public async Task Copy_CheckingContents_FetchesWhatTheTargetHasLost()
+    {
+        await using TvixStore source = await DiamondAsync();
+        MemoryBinaryCacheFiles files = await FillAsync(source);
+        files.Calls.Clear();
+        CopyOptions check = new() { CheckContents = true };
+        await using TvixStore target = SampleClosure.NewStore();
+        await new StoreCopier(source, target).CopyAsync([SampleClosure.PathOf("top")]);
+        await new StoreCopier(Over(files), target, check).CopyAsync([SampleClosure.PathOf("top")]);
+        Assert.That(files.CountOf("open nar/"), Is.Zero, "nothing was lost");
+
+        await using TvixStore hollow = SampleClosure.NewStore();
+        foreach (string name in s_closure)
+        {
+            await hollow.PathInfos.PutAsync((await source.PathInfos.GetAsync(SampleClosure.PathOf(name).Digest))!);
+        }
+
+        await new StoreCopier(Over(files), hollow, check).CopyAsync([SampleClosure.PathOf("top")]);
+        await hollow.AssertHasAsync(source, s_closure);
+        Assert.That(files.CountOf("open nar/"), Is.InRange(3, 4), "the file of one is in another too");
+    }
+
+    [Test]
     public async Task CopyAll_FromAFolder_CopiesAll()
     {
         using TempFolder folder = new();
