@@ -67,17 +67,45 @@ internal sealed class NarEndpoint(TvixStore store, KnownPaths paths, NarCatalog 
             {
                 lookup = contents;
             }
-            else if (HttpMethods.IsHead(http.Request.Method) && contents.Tree is not null)
+            else if (contents.Tree is { } tree)
             {
-                // So clients ask whether they need to upload the file. It cannot be had again: what is kept is what was in it.
-                http.Response.ContentType = ContentType;
-                http.Response.ContentLength = (long)upload.FileSize;
-                http.Response.Headers.CacheControl = "no-store";
+                await SendUploadAsync(http, upload, tree).ConfigureAwait(false);
                 return;
             }
         }
 
         await SendAsync(http, lookup ?? NarLookup.Missing("NARs are served uncompressed; the narinfo says where."), isZstdFile).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Sends a compressed file that was uploaded; or rather another one with the same NAR in it, since what is kept is what was in it. Clients ask for it when they still know
+    /// the narinfo that they uploaded with it.
+    /// </summary>
+    private async Task SendUploadAsync(HttpContext http, Upload upload, NarTree tree)
+    {
+        http.Response.ContentType = ContentType;
+        http.Response.Headers.CacheControl = "no-store";
+        if (HttpMethods.IsHead(http.Request.Method))
+        {
+            http.Response.ContentLength = (long)upload.FileSize; // so clients ask whether they need to upload the file
+        }
+        else if (upload.Compression == NarCompression.Zstd)
+        {
+            await SendAsync(http, NarLookup.Found(tree), isZstdFile: true).ConfigureAwait(false);
+        }
+        else if (!NarCompression.CanWrite(upload.Compression))
+        {
+            await Reply.RefuseAsync(http, StatusCodes.Status404NotFound, $"NARs are not served as {upload.Compression}; the narinfo says where this one is.").ConfigureAwait(false);
+        }
+        else
+        {
+            Stream compressed = NarCompression.OpenWrite(http.Response.Body, upload.Compression, fastest: true);
+            await using (compressed.ConfigureAwait(false))
+            {
+                await http.Response.StartAsync(http.RequestAborted).ConfigureAwait(false);
+                await _renderer.RenderAsync(tree.Root, compressed, http.RequestAborted).ConfigureAwait(false);
+            }
+        }
     }
 
     /// <summary>Sends a NAR that has to be fetched, while it comes.</summary>

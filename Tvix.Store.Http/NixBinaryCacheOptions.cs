@@ -76,13 +76,13 @@ public sealed class NixBinaryCacheOptions
     /// <value><see langword="null"/>, for memory only: a client must then upload a NAR again, if the server is started anew before the narinfo comes.</value>
     public string? UploadFolder { get; set; }
 
-    /// <summary>How many uploaded NARs are remembered; the oldest are forgotten. At least 1.</summary>
-    /// <value>10 000, unless set.</value>
-    public int MaxUploads { get; set; } = 10_000;
+    /// <summary>How many uploaded NARs are remembered; the oldest are forgotten. At least 1; one takes some 300 bytes.</summary>
+    /// <value>100 000, unless set.</value>
+    public int MaxUploads { get; set; } = 100_000;
 
-    /// <summary>How long an uploaded NAR is remembered.</summary>
-    /// <value>7 days, unless set.</value>
-    public TimeSpan UploadLifetime { get; set; } = TimeSpan.FromDays(7);
+    /// <summary>How long an uploaded NAR is remembered: until its narinfo comes, and as long as the client who uploaded it may ask for it by the name that it had.</summary>
+    /// <value>31 days, unless set: Nix remembers for 30 what it uploaded.</value>
+    public TimeSpan UploadLifetime { get; set; } = TimeSpan.FromDays(31);
 
     /// <summary>
     /// Where build logs, realisations and debug information are kept that clients upload: a folder, made when it is needed, with a file for each. Several servers can share it.

@@ -109,19 +109,20 @@ public static class NarCompression
     /// <summary>Compresses what is written.</summary>
     /// <param name="file">Where it goes. It stays open.</param>
     /// <param name="compression">The name of the compression, not none.</param>
+    /// <param name="fastest">Whether to take as little time as possible, whatever the size.</param>
     /// <returns>A stream that is written from start to end and disposed, after which the file is complete.</returns>
     /// <exception cref="NotSupportedException">The compression is not known, or can only be read.</exception>
     /// <exception cref="PlatformNotSupportedException">A library that it needs is not on this machine.</exception>
-    public static Stream OpenWrite(Stream file, string compression)
+    public static Stream OpenWrite(Stream file, string compression, bool fastest = false)
     {
         ArgumentNullException.ThrowIfNull(file);
         ArgumentNullException.ThrowIfNull(compression);
         return compression switch
         {
-            Xz => new XzCompressionStream(file),
-            Zstd => new ZstdCompressionStream(file, leaveOpen: true),
-            Gzip => new GZipStream(file, CompressionLevel.Optimal, leaveOpen: true),
-            Brotli => new BrotliStream(file, new BrotliCompressionOptions { Quality = BrotliQuality }, leaveOpen: true),
+            Xz => new XzCompressionStream(file, fastest ? XzCompressionStream.FastestLevel : XzCompressionStream.DefaultLevel),
+            Zstd => new ZstdCompressionStream(file, fastest ? Castore.Compression.Zstd.MinLevel : Castore.Compression.Zstd.DefaultLevel, leaveOpen: true),
+            Gzip => new GZipStream(file, fastest ? CompressionLevel.Fastest : CompressionLevel.Optimal, leaveOpen: true),
+            Brotli => new BrotliStream(file, new BrotliCompressionOptions { Quality = fastest ? 0 : BrotliQuality }, leaveOpen: true),
             _ => throw new NotSupportedException($"NARs cannot be compressed as '{compression}'."),
         };
     }

@@ -6,7 +6,10 @@ namespace Tvix.Store.BinaryCaches;
 internal sealed class XzCompressionStream : Stream
 {
     /// <summary>What the xz tool and Nix use unless told otherwise. Takes 94 MiB.</summary>
-    private const uint Level = 6;
+    public const int DefaultLevel = 6;
+
+    /// <summary>Takes 3 MiB.</summary>
+    public const int FastestLevel = 0;
 
     private const int BufferLength = 64 << 10;
 
@@ -16,11 +19,11 @@ internal sealed class XzCompressionStream : Stream
     private bool _broken;
 
     /// <exception cref="PlatformNotSupportedException">There is no liblzma.</exception>
-    public XzCompressionStream(Stream inner)
+    public XzCompressionStream(Stream inner, int level = DefaultLevel)
     {
         _inner = inner;
         _handle = LibLzma.IsAvailable
-            ? LibLzma.NewEncoder(Level)
+            ? LibLzma.NewEncoder((uint)level)
             : throw new PlatformNotSupportedException("Writing xz needs the system's liblzma, which is not on this machine.");
     }
 
