@@ -69,7 +69,11 @@ public sealed class UploadTests
             Assert.That(PathInfo.FromNarInfo(served, info.Node), Is.EqualTo(info));
             Assert.That(await _server.Client.GetByteArrayAsync(served.Url), Is.EqualTo(nar));
             Assert.That(await _server.Client.GetByteArrayAsync($"nar/{BinaryCacheFileName.FormatNar(info.NarHash)}"), Is.EqualTo(nar));
-            Assert.That((await _server.GetAsync(narPath)).StatusCode, Is.EqualTo(compression == NarCompression.None ? HttpStatusCode.OK : HttpStatusCode.NotFound));
+            using MemoryStream again = new(await _server.Client.GetByteArrayAsync(narPath));
+            await using Stream uncompressed = NarCompression.OpenRead(again, compression);
+            MemoryStream sameNar = new();
+            await uncompressed.CopyToAsync(sameNar);
+            Assert.That(sameNar.ToArray(), Is.EqualTo(nar), "by the name of the file, which its client remembers");
         }
     }
 
