@@ -4,7 +4,7 @@ using Tvix.Store.Nix;
 namespace Tvix.Store;
 
 /// <summary>Reads another stream, counts what is read and hashes it if wanted, and ends with <see cref="StreamTooLongException"/> when there is too much. Leaves it open.</summary>
-internal sealed class MeasuredStream(Stream inner, long limit, bool hash) : Stream
+internal sealed class MeasuredStream(Stream inner, long limit, bool hash) : ForwardReadStream
 {
     private readonly IncrementalHash? _hash = hash ? IncrementalHash.CreateHash(HashAlgorithmName.SHA256) : null;
     private byte[] _peeked = [];
@@ -12,16 +12,6 @@ internal sealed class MeasuredStream(Stream inner, long limit, bool hash) : Stre
 
     /// <summary>How much was read, in bytes.</summary>
     public long Count { get; private set; }
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     /// <summary>The first bytes, which are read again later. To be called once, before anything is read.</summary>
     public async ValueTask<ReadOnlyMemory<byte>> PeekAsync(int length, CancellationToken cancellationToken)
@@ -55,26 +45,8 @@ internal sealed class MeasuredStream(Stream inner, long limit, bool hash) : Stre
         return count;
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-    {
-        ValidateBufferArguments(buffer, offset, count);
-        return ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-    }
-
     /// <summary>The SHA-256 of what was read.</summary>
     public Sha256Digest GetHash() => new(_hash!.GetCurrentHash());
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use ReadAsync.");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

@@ -378,35 +378,13 @@ public sealed class BinaryCache
     }
 
     /// <summary>Shows what is read to those who listen.</summary>
-    private sealed class SpooledStream(Stream inner, NarSpool spool) : Stream
+    private sealed class SpooledStream(Stream inner, NarSpool spool) : ForwardReadStream
     {
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
-
         public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
         {
             int count = await inner.ReadAsync(buffer, cancellationToken).ConfigureAwait(false);
             spool.Append(buffer.Span[..count]);
             return count;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use ReadAsync.");
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -3,7 +3,7 @@ using System.Buffers;
 namespace Tvix.Store.BinaryCaches;
 
 /// <summary>What a decoder makes of another stream. Used by one caller at a time.</summary>
-internal sealed class DecoderStream(Stream inner, StreamDecoder decoder, bool leaveOpen) : Stream
+internal sealed class DecoderStream(Stream inner, StreamDecoder decoder, bool leaveOpen) : ForwardReadStream
 {
     private const int BufferLength = 64 << 10;
 
@@ -13,14 +13,6 @@ internal sealed class DecoderStream(Stream inner, StreamDecoder decoder, bool le
     private bool _isLast;
 
     public override bool CanRead => _buffer is not null;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     public override int Read(byte[] buffer, int offset, int count)
     {
@@ -39,12 +31,6 @@ internal sealed class DecoderStream(Stream inner, StreamDecoder decoder, bool le
         return written;
     }
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-    {
-        ValidateBufferArguments(buffer, offset, count);
-        return ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-    }
-
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         int written;
@@ -55,16 +41,6 @@ internal sealed class DecoderStream(Stream inner, StreamDecoder decoder, bool le
 
         return written;
     }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     public override async ValueTask DisposeAsync()
     {

@@ -1,7 +1,7 @@
 namespace Tvix.Store.BinaryCaches;
 
 /// <summary>Reads another stream, and the last bytes of it when something else has ended well. Disposing it ends the waiting for that.</summary>
-internal sealed class HeldBackStream(Stream inner, long length, Task gate, CancellationTokenSource waiting) : Stream
+internal sealed class HeldBackStream(Stream inner, long length, Task gate, CancellationTokenSource waiting) : ForwardReadStream
 {
     private const int HeldBack = 16;
 
@@ -9,14 +9,6 @@ internal sealed class HeldBackStream(Stream inner, long length, Task gate, Cance
     private bool _isOpen = true;
 
     public override bool CanRead => _isOpen;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -38,24 +30,6 @@ internal sealed class HeldBackStream(Stream inner, long length, Task gate, Cance
         _position += count;
         return count;
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-    {
-        ValidateBufferArguments(buffer, offset, count);
-        return ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use ReadAsync.");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

@@ -5,7 +5,7 @@ using Tvix.Castore;
 namespace Tvix.Store.BinaryCaches;
 
 /// <summary>A body that is being received, and received further from where it was when the connection breaks. Used by one caller at a time.</summary>
-internal sealed class HttpDownload : Stream
+internal sealed class HttpDownload : ForwardReadStream
 {
     private readonly HttpBinaryCacheFiles _files;
     private readonly Uri _uri;
@@ -27,16 +27,6 @@ internal sealed class HttpDownload : Stream
         _tag = response.Headers.ETag is { IsWeak: false } tag ? tag : null;
         _canResume = response.Headers.AcceptRanges.Contains("bytes") && response.Content.Headers.ContentEncoding.Count == 0;
     }
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position { get => throw new NotSupportedException(); set => throw new NotSupportedException(); }
 
     public static async ValueTask<HttpDownload> OpenAsync(HttpBinaryCacheFiles files, Uri uri, HttpResponseMessage response, CancellationToken cancellationToken) =>
         new(files, uri, response, await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false));
@@ -74,24 +64,6 @@ internal sealed class HttpDownload : Stream
             }
         }
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken)
-    {
-        ValidateBufferArguments(buffer, offset, count);
-        return ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Use ReadAsync.");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {
