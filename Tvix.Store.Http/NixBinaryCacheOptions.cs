@@ -1,3 +1,4 @@
+using Microsoft.AspNetCore.Http;
 using Tvix.Store.Access;
 using Tvix.Store.BinaryCaches;
 using Tvix.Store.NarInfos;
@@ -37,6 +38,12 @@ public sealed class NixBinaryCacheOptions
 
     /// <summary>Who may do what; <see langword="null"/>, unless set, when everybody may do everything.</summary>
     public AccessPolicy? Access { get; set; }
+
+    /// <summary>
+    /// Says of a request whether it came in where everybody may read and nobody may write, whatever <see cref="Access"/> says: at an address for the public, say, beside one for those
+    /// who upload. <see langword="null"/>, unless set, when there is no such place.
+    /// </summary>
+    public Func<HttpContext, bool>? IsPublic { get; set; }
 
     /// <summary>Whether nothing can be uploaded.</summary>
     /// <value><see langword="false"/>, unless set.</value>

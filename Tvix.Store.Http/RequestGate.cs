@@ -18,6 +18,7 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
     private readonly TimeSpan _patience = options.UploadPatience;
     private readonly AccessPolicy? _access = options.Access;
     private readonly bool _isReadOnly = options.IsReadOnly;
+    private readonly Func<HttpContext, bool>? _isPublic = options.IsPublic;
 
     /// <summary>Puts the gate before a handler.</summary>
     /// <param name="needed">What the requests are about.</param>
@@ -116,6 +117,11 @@ internal sealed class RequestGate(NixBinaryCacheOptions options, ILogger logger)
     private (string Reason, int Status)? Refuse(HttpContext http, StoreAccess needed, out AccessGrant? grant)
     {
         grant = null;
+        if (_isPublic?.Invoke(http) == true)
+        {
+            return needed == StoreAccess.Write ? ("Here, this cache can only be read.", StatusCodes.Status403Forbidden) : null;
+        }
+
         AccessDecision decision = _access is null ? AccessDecision.Granted : _access.Decide(http.Request.Headers.Authorization, needed, out grant);
         switch (decision)
         {

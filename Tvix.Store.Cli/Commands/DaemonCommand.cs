@@ -28,6 +28,12 @@ internal sealed class DaemonCommand
         HelpName = "ADDRESS",
     };
 
+    private readonly Option<string[]> _httpPublic = new("--http-public")
+    {
+        Description = "An address where the store is a binary cache that everybody may read without a token, and nobody may write. Can be given several times.",
+        HelpName = "ADDRESS",
+    };
+
     private readonly Option<string[]> _httpKeys = new("--http-key")
     {
         Description = "Sign what the binary cache serves with the key in this file, made by tvix-store key generate or by Nix; can be repeated.",
@@ -130,6 +136,7 @@ internal sealed class DaemonCommand
         {
             options._listen,
             options._http,
+            options._httpPublic,
             options._httpKeys,
             options._httpUploads,
             options._httpCompression,
@@ -180,32 +187,35 @@ internal sealed class DaemonCommand
             }
 
             string[] http = arguments.GetValue(_http) ?? [];
+            string[] forAll = arguments.GetValue(_httpPublic) ?? [];
+            bool isCache = http.Length + forAll.Length > 0;
             string[] keys = arguments.GetValue(_httpKeys) ?? [];
             string? uploads = arguments.GetValue(_httpUploads);
-            if (http.Length == 0 && (keys.Length > 0 || uploads is not null))
+            if (!isCache && (keys.Length > 0 || uploads is not null))
             {
-                throw ToolException.BadCommandLine("--http-key and --http-uploads go with --http.");
+                throw ToolException.BadCommandLine("--http-key and --http-uploads go with --http or --http-public.");
             }
 
             string? compression = arguments.GetValue(_httpCompression);
-            if (http.Length == 0 && compression is not null)
+            if (!isCache && compression is not null)
             {
-                throw ToolException.BadCommandLine("--http-nar-compression goes with --http.");
+                throw ToolException.BadCommandLine("--http-nar-compression goes with --http or --http-public.");
             }
 
             string? files = arguments.GetValue(_httpFiles);
-            if (http.Length == 0 && (files is not null || arguments.GetValue(_httpNoPages)))
+            if (!isCache && (files is not null || arguments.GetValue(_httpNoPages)))
             {
-                throw ToolException.BadCommandLine("--http-files and --http-no-pages go with --http.");
+                throw ToolException.BadCommandLine("--http-files and --http-no-pages go with --http or --http-public.");
             }
 
             string[] addresses = arguments.GetValue(_listen) is { Length: > 0 } given ? given
-                : http.Length > 0 ? []
+                : isCache ? []
                 : [Socket.OSSupportsIPv6 ? DefaultAddress : DefaultAddressWithoutIPv6];
             return new DaemonOptions
             {
                 Addresses = [.. addresses.Select(ListenAddress.Parse)],
                 HttpAddresses = [.. http.Select(ListenAddress.Parse)],
+                PublicAddresses = [.. forAll.Select(ListenAddress.Parse)],
                 HttpKeys = [.. keys.Select(key => SecretKeyFile.Read(key, tool.Environment.Error))],
                 UploadFolder = uploads ?? (tool.StateFolder(arguments) is { } folder ? Path.Combine(folder, "uploads") : null),
                 NarCompression = compression switch

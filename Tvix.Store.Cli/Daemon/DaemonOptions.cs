@@ -12,6 +12,12 @@ internal sealed record DaemonOptions
     /// <summary>Where the store is a binary cache; empty when it is not one.</summary>
     public required IReadOnlyList<ListenAddress> HttpAddresses { get; init; }
 
+    /// <summary>Where it listens as a binary cache that everybody may read and nobody may write.</summary>
+    public required IReadOnlyList<ListenAddress> PublicAddresses { get; init; }
+
+    /// <summary>All places where it listens.</summary>
+    public IEnumerable<ListenAddress> AllAddresses => Addresses.Concat(HttpAddresses).Concat(PublicAddresses);
+
     /// <summary>Where the binary cache remembers uploads; <see langword="null"/> for memory.</summary>
     public required string? UploadFolder { get; init; }
 

@@ -97,12 +97,13 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         }
 
         app.MapTvixStore(new TvixStoreGrpcOptions { IsReadOnly = options.ReadOnly });
-        if (options.HttpAddresses.Count > 0)
+        if (options.HttpAddresses.Count + options.PublicAddresses.Count > 0)
         {
             NixBinaryCacheOptions cache = new()
             {
                 StoreDirectory = store.StoreDirectory,
                 Access = access,
+                IsPublic = static http => http.Features.Get<PublicConnection>() is not null,
                 IsReadOnly = options.ReadOnly,
                 UploadFolder = options.UploadFolder,
                 NarCompression = options.NarCompression,
@@ -174,6 +175,11 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         {
             Listen(kestrel, address, ConfigureHttp);
         }
+
+        foreach (ListenAddress address in options.PublicAddresses)
+        {
+            Listen(kestrel, address, ConfigurePublic);
+        }
     }
 
     private void Listen(KestrelServerOptions kestrel, ListenAddress address, Action<ListenOptions, Func<string>> configure)
@@ -223,10 +229,28 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         _listeners.Add((listener, describe));
     }
 
+    /// <summary>HTTP/1.1 only, since gRPC needs HTTP/2, and whatever is served so needs a token.</summary>
+    private void ConfigurePublic(ListenOptions listener, Func<string> describe)
+    {
+        ConfigureHttp(listener, describe);
+        listener.Protocols = HttpProtocols.Http1;
+        listener.Use(next => connection =>
+        {
+            connection.Features.Set(PublicConnection.Instance);
+            return next(connection);
+        });
+    }
+
+    /// <summary>Marks the connections that came in where everybody may read and nobody may write.</summary>
+    private sealed class PublicConnection
+    {
+        public static PublicConnection Instance { get; } = new();
+    }
+
     private string Url(IPEndPoint endPoint) => $"{(options.Certificate is null ? "http" : "https")}://{endPoint}";
 
     private Socket BindSocket(EndPoint endPoint) =>
-        options.Addresses.Concat(options.HttpAddresses).OfType<ListenAddress.Unix>().FirstOrDefault(address => ReferenceEquals(address.EndPoint, endPoint)) is { } unix
+        options.AllAddresses.OfType<ListenAddress.Unix>().FirstOrDefault(address => ReferenceEquals(address.EndPoint, endPoint)) is { } unix
             ? SocketFile.Bind(unix, options.SocketMode, options.ReplaceSockets)
             : SocketTransportOptions.CreateDefaultBoundListenSocket(endPoint);
 
@@ -238,7 +262,7 @@ internal sealed class TvixDaemon(DaemonOptions options, TvixStore store, ToolEnv
         }
         catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
         {
-            string hint = !options.ReplaceSockets && options.Addresses.Concat(options.HttpAddresses).OfType<ListenAddress.Unix>().Any(unix => PathOnDisk.Exists(unix.Path))
+            string hint = !options.ReplaceSockets && options.AllAddresses.OfType<ListenAddress.Unix>().Any(unix => PathOnDisk.Exists(unix.Path))
                 ? " If the socket was left behind, see --unix-listen-unlink."
                 : "";
             throw new ToolException(ExitCode.Failure, $"The daemon cannot listen: {e.Message}{hint}", e);

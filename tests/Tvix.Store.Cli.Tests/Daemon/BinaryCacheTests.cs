@@ -30,6 +30,33 @@ public sealed class BinaryCacheTests : DaemonFixture
     }
 
     [Test]
+    public async Task Daemon_WithAPublicAddress_LetsEverybodyReadThereAndNobodyWrite()
+    {
+        File.WriteAllText(At("hello"), "Hello World!");
+        await SucceedAsync("import", At("hello"));
+        File.WriteAllText(At("tokens"), "write writer-0123456789\n");
+        File.SetUnixFileMode(At("tokens"), UnixFileMode.UserRead);
+        await using DaemonProcess daemon = await StartAsync(
+            "--http", "127.0.0.1:0", "--http-public", "127.0.0.1:0", "--tokens", At("tokens"), "--port-file", At("port"));
+        await daemon.AddressAsync();
+        int[] ports = [.. File.ReadAllLines(At("port")).Select(int.Parse)];
+        using HttpClient ours = new() { BaseAddress = new Uri($"http://127.0.0.1:{ports[0]}") };
+        using HttpClient forAll = new() { BaseAddress = new Uri($"http://127.0.0.1:{ports[1]}") };
+        Assert.That((await ours.GetAsync(Hash + ".narinfo")).StatusCode, Is.EqualTo(HttpStatusCode.Unauthorized));
+        Assert.That(await forAll.GetStringAsync(Hash + ".narinfo"), Does.Contain("-hello"));
+
+        ours.DefaultRequestHeaders.Authorization = forAll.DefaultRequestHeaders.Authorization = new("Bearer", "writer-0123456789");
+        Assert.That((await ours.PutAsync("log/x.drv", new StringContent("a log"))).StatusCode, Is.EqualTo(HttpStatusCode.NoContent));
+        Assert.That((await forAll.PutAsync("log/y.drv", new StringContent("a log"))).StatusCode, Is.EqualTo(HttpStatusCode.Forbidden));
+        Assert.That(await forAll.GetStringAsync("log/x.drv"), Is.EqualTo("a log"));
+
+        using HttpRequestMessage grpc = new(HttpMethod.Post, "tvix.store.v1.PathInfoService/List") { Content = new ByteArrayContent(new byte[5]) };
+        grpc.Content.Headers.ContentType = new("application/grpc");
+        Assert.That((await forAll.SendAsync(grpc)).StatusCode, Is.Not.EqualTo(HttpStatusCode.OK), "gRPC is not there");
+        await daemon.StopAsync();
+    }
+
+    [Test]
     public async Task Daemon_WithNarCompression_TellsOfZstd()
     {
         File.WriteAllText(At("hello"), "Hello World!");
