@@ -82,7 +82,7 @@ check('and back', (await page.locator('tbody tr').count()) === 100);
 await page.keyboard.press('Tab');
 check('the first stop of the keyboard is the link to the contents', (await page.evaluate(() => document.activeElement.textContent)) === 'Skip to the contents');
 await page.getByRole('searchbox').fill('no such thing <b>"');
-await page.keyboard.press('Enter');
+await Promise.all([page.waitForURL(where => where.search.includes('no')), page.keyboard.press('Enter')]);
 check('a search without results says so', (await page.textContent('.summary')).includes('No store path'));
 check('and shows what was searched for', (await page.textContent('h1')).includes('<b>"') && (await page.getByRole('searchbox').inputValue()) === 'no such thing <b>"');
 await page.getByRole('searchbox').fill('strange');
