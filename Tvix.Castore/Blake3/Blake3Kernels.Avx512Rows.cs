@@ -95,4 +95,185 @@ internal static unsafe partial class Blake3Kernels
         Avx512F.PermuteVar16x32(a, transpose).Store(lanes);
         Avx512F.PermuteVar16x32(b, transpose).Store(lanes + 16);
     }
+
+    /// <summary>Hashes whole blocks of 3 or 4 messages that lie one after another: chunks, or parents.</summary>
+    /// <param name="input">The first message.</param>
+    /// <param name="stride">From one message to the next, in bytes.</param>
+    /// <param name="count">3 or 4.</param>
+    /// <param name="blocks">Blocks of each, at least 1.</param>
+    /// <param name="counter">The counter of the first message.</param>
+    /// <param name="counterStep">What is added for each next one: 0 or 1.</param>
+    /// <param name="firstFlags">Flags of the first block of each.</param>
+    /// <param name="lastFlags">Flags of the last block of each.</param>
+    /// <param name="output">Receives 32 bytes a message; may be where the messages are.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void HashRows4Avx512(
+        byte* input, nuint stride, int count, nuint blocks, ulong counter, ulong counterStep, uint firstFlags, uint lastFlags, byte* output)
+    {
+        // From the order of a round to that of the next: an index of 16 and more is a word of the second register.
+        Vector512<uint> t0FromT0T1 = Vector512.Create(1u, 17, 19, 2, 5, 21, 23, 6, 9, 25, 27, 10, 13, 29, 31, 14);
+        Vector512<uint> t1FromT2T3 = Vector512.Create(0u, 2, 0, 19, 0, 6, 0, 23, 0, 10, 0, 27, 0, 14, 0, 31);
+        Vector512<uint> t1FromT0 = Vector512.Create(3u, 17, 0, 19, 7, 21, 4, 23, 11, 25, 8, 27, 15, 29, 12, 31);
+        Vector512<uint> t2FromT3T2 = Vector512.Create(0u, 0, 19, 1, 4, 0, 23, 5, 8, 0, 27, 9, 12, 0, 31, 13);
+        Vector512<uint> t2FromT1 = Vector512.Create(16u, 0, 18, 19, 20, 4, 22, 23, 24, 8, 26, 27, 28, 12, 30, 31);
+        Vector512<uint> t3FromT2T3 = Vector512.Create(1u, 18, 0, 0, 5, 22, 0, 4, 9, 26, 0, 8, 13, 30, 0, 12);
+        Vector512<uint> t3FromT1 = Vector512.Create(16u, 17, 2, 19, 20, 21, 6, 23, 24, 25, 10, 27, 28, 29, 14, 31);
+
+        Vector512<uint> order = Vector512.Create(0u, 2, 4, 6, 1, 3, 5, 7, 14, 8, 10, 12, 15, 9, 11, 13);
+        Vector512<uint> a = Vector512.Create(
+            0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A,
+            0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
+        Vector512<uint> b = Vector512.Create(
+            0x510E527Fu, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19,
+            0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19);
+        Vector512<ulong> counters = Vector512.Create(counter) + Vector512.Create(0, 0, counterStep, 0, 2 * counterStep, 0, 3 * counterStep, 0);
+        byte* input3 = input + (count == 4 ? 3 * stride : 0);
+        for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize, input3 += BlockSize)
+        {
+            flags |= blocks == 1 ? lastFlags : 0;
+            Vector512<ulong> m0 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)input), order).AsUInt64();
+            Vector512<ulong> m1 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)(input + stride)), order).AsUInt64();
+            Vector512<ulong> m2 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)(input + (2 * stride))), order).AsUInt64();
+            Vector512<ulong> m3 = Avx512F.PermuteVar16x32(Vector512.Load((uint*)input3), order).AsUInt64();
+            Vector512<ulong> even01 = Avx512F.Shuffle4x128(m0, m1, 0x88), even23 = Avx512F.Shuffle4x128(m2, m3, 0x88);
+            Vector512<ulong> odd01 = Avx512F.Shuffle4x128(m0, m1, 0xDD), odd23 = Avx512F.Shuffle4x128(m2, m3, 0xDD);
+            Vector512<uint> t0 = Avx512F.Shuffle4x128(even01, even23, 0x88).AsUInt32();
+            Vector512<uint> t1 = Avx512F.Shuffle4x128(odd01, odd23, 0x88).AsUInt32();
+            Vector512<uint> t2 = Avx512F.Shuffle4x128(even01, even23, 0xDD).AsUInt32();
+            Vector512<uint> t3 = Avx512F.Shuffle4x128(odd01, odd23, 0xDD).AsUInt32();
+
+            Vector512<uint> c = Vector512.Create(
+                0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A,
+                0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
+            Vector512<uint> d = Avx512F.UnpackLow(counters, Vector512.Create(BlockSize | ((ulong)flags << 32))).AsUInt32();
+            for (int round = 0; ; round++)
+            {
+                a = a + t0 + b;
+                d = Avx512F.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 12);
+                a = a + t1 + b;
+                d = Avx512F.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 7);
+                a = Avx512F.Shuffle(a, 0b10_01_00_11);
+                d = Avx512F.Shuffle(d, 0b01_00_11_10);
+                c = Avx512F.Shuffle(c, 0b00_11_10_01);
+                a = a + t2 + b;
+                d = Avx512F.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 12);
+                a = a + t3 + b;
+                d = Avx512F.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.RotateRight(b ^ c, 7);
+                a = Avx512F.Shuffle(a, 0b00_11_10_01);
+                d = Avx512F.Shuffle(d, 0b01_00_11_10);
+                c = Avx512F.Shuffle(c, 0b10_01_00_11);
+                if (round == 6)
+                {
+                    break;
+                }
+
+                Vector512<uint> n0 = Avx512F.PermuteVar16x32x2(t0, t0FromT0T1, t1);
+                Vector512<uint> n1 = Avx512F.PermuteVar16x32x2(t0, t1FromT0, Avx512F.PermuteVar16x32x2(t2, t1FromT2T3, t3));
+                Vector512<uint> n2 = Avx512F.PermuteVar16x32x2(t1, t2FromT1, Avx512F.PermuteVar16x32x2(t3, t2FromT3T2, t2));
+                t3 = Avx512F.PermuteVar16x32x2(t1, t3FromT1, Avx512F.PermuteVar16x32x2(t2, t3FromT2T3, t3));
+                t0 = n0;
+                t1 = n1;
+                t2 = n2;
+            }
+
+            a ^= c;
+            b ^= d;
+        }
+
+        // Rows of 32 bytes, two to a store, so that the level above can load them whole at once.
+        Vector512<ulong> low = Avx512F.PermuteVar8x64x2(a.AsUInt64(), Vector512.Create(0ul, 1, 8, 9, 2, 3, 10, 11), b.AsUInt64());
+        Vector512<ulong> high = Avx512F.PermuteVar8x64x2(a.AsUInt64(), Vector512.Create(4ul, 5, 12, 13, 6, 7, 14, 15), b.AsUInt64());
+        low.Store((ulong*)output);
+        if (count == 4)
+        {
+            high.Store((ulong*)output + 8);
+        }
+        else
+        {
+            high.GetLower().Store((ulong*)output + 8);
+        }
+    }
+
+    /// <summary>As <see cref="HashRows4Avx512"/>, for 2 messages.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void HashRows2Avx512(
+        byte* input, nuint stride, nuint blocks, ulong counter, ulong counterStep, uint firstFlags, uint lastFlags, byte* output)
+    {
+        // From the order of a round to that of the next, in each half: an index of 8 and more is a word of the second register.
+        Vector256<uint> t0FromT0T1 = Vector256.Create(1u, 9, 11, 2, 5, 13, 15, 6);
+        Vector256<uint> t1FromT2T3 = Vector256.Create(0u, 2, 0, 11, 0, 6, 0, 15);
+        Vector256<uint> t1FromT0 = Vector256.Create(3u, 9, 0, 11, 7, 13, 4, 15);
+        Vector256<uint> t2FromT3T2 = Vector256.Create(0u, 0, 11, 1, 4, 0, 15, 5);
+        Vector256<uint> t2FromT1 = Vector256.Create(8u, 0, 10, 11, 12, 4, 14, 15);
+        Vector256<uint> t3FromT2T3 = Vector256.Create(1u, 10, 0, 0, 5, 14, 0, 4);
+        Vector256<uint> t3FromT1 = Vector256.Create(8u, 9, 2, 11, 12, 13, 6, 15);
+        Vector256<uint> a = Vector256.Create(0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
+        Vector256<uint> b = Vector256.Create(0x510E527Fu, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19);
+        Vector256<ulong> counters = Vector256.Create(counter, 0, counter + counterStep, 0);
+        for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize)
+        {
+            flags |= blocks == 1 ? lastFlags : 0;
+            Vector256<float> m0 = LoadQuarters(input, input + stride).AsSingle();
+            Vector256<float> m4 = LoadQuarters(input + 16, input + stride + 16).AsSingle();
+            Vector256<float> m8 = LoadQuarters(input + 32, input + stride + 32).AsSingle();
+            Vector256<float> m12 = LoadQuarters(input + 48, input + stride + 48).AsSingle();
+            Vector256<uint> t0 = Avx.Shuffle(m0, m4, 0b10_00_10_00).AsUInt32();
+            Vector256<uint> t1 = Avx.Shuffle(m0, m4, 0b11_01_11_01).AsUInt32();
+            Vector256<uint> t2 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b10_00_10_00).AsUInt32(), 0b10_01_00_11);
+            Vector256<uint> t3 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b11_01_11_01).AsUInt32(), 0b10_01_00_11);
+            Vector256<uint> c = Vector256.Create(0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
+            Vector256<uint> d = Avx2.UnpackLow(counters, Vector256.Create(BlockSize | ((ulong)flags << 32))).AsUInt32();
+            for (int round = 0; ; round++)
+            {
+                a = a + t0 + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 12);
+                a = a + t1 + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 7);
+                a = Avx2.Shuffle(a, 0b10_01_00_11);
+                d = Avx2.Shuffle(d, 0b01_00_11_10);
+                c = Avx2.Shuffle(c, 0b00_11_10_01);
+                a = a + t2 + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 16);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 12);
+                a = a + t3 + b;
+                d = Avx512F.VL.RotateRight(d ^ a, 8);
+                c += d;
+                b = Avx512F.VL.RotateRight(b ^ c, 7);
+                a = Avx2.Shuffle(a, 0b00_11_10_01);
+                d = Avx2.Shuffle(d, 0b01_00_11_10);
+                c = Avx2.Shuffle(c, 0b10_01_00_11);
+                if (round == 6)
+                {
+                    break;
+                }
+
+                Vector256<uint> n0 = Avx512F.VL.PermuteVar8x32x2(t0, t0FromT0T1, t1);
+                Vector256<uint> n1 = Avx512F.VL.PermuteVar8x32x2(t0, t1FromT0, Avx512F.VL.PermuteVar8x32x2(t2, t1FromT2T3, t3));
+                Vector256<uint> n2 = Avx512F.VL.PermuteVar8x32x2(t1, t2FromT1, Avx512F.VL.PermuteVar8x32x2(t3, t2FromT3T2, t2));
+                t3 = Avx512F.VL.PermuteVar8x32x2(t1, t3FromT1, Avx512F.VL.PermuteVar8x32x2(t2, t3FromT2T3, t3));
+                t0 = n0;
+                t1 = n1;
+                t2 = n2;
+            }
+
+            a ^= c;
+            b ^= d;
+        }
+
+        Avx2.Permute2x128(a, b, 0x20).Store((uint*)output);
+        Avx2.Permute2x128(a, b, 0x31).Store((uint*)output + 8);
+    }
 }

@@ -26,7 +26,8 @@ internal static unsafe partial class Blake3Kernels
             {
                 HashOne(input, (uint)size, counter, 0, cvs);
             }
-            else
+            else if (size != (nuint)taken * ChunkSize ||
+                !TryHashRows(taken, input, ChunkSize, ChunkSize / BlockSize, counter, 1, ChunkStart, ChunkEnd, cvs))
             {
                 for (int i = 0; i < width; i++)
                 {
@@ -68,7 +69,7 @@ internal static unsafe partial class Blake3Kernels
             {
                 HashParent(children, 0, cvs);
             }
-            else
+            else if (!TryHashRows(taken, children, BlockSize, 1, 0, 0, 0, Parent, cvs))
             {
                 for (int i = 0; i < width; i++)
                 {
@@ -192,6 +193,34 @@ internal static unsafe partial class Blake3Kernels
         }
     }
 
+    /// <summary>Hashes a few messages without lanes where there is a kernel for so many; <see langword="false"/> when there is none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool TryHashRows(
+        int count, byte* input, nuint stride, nuint blocks, ulong counter, ulong counterStep, uint firstFlags, uint lastFlags, byte* output)
+    {
+        if (HasAvx512 && count <= 4)
+        {
+            if (count == 2)
+            {
+                HashRows2Avx512(input, stride, blocks, counter, counterStep, firstFlags, lastFlags, output);
+            }
+            else
+            {
+                HashRows4Avx512(input, stride, count, blocks, counter, counterStep, firstFlags, lastFlags, output);
+            }
+
+            return true;
+        }
+
+        if (HasAvx2 && count == 2)
+        {
+            HashRows2Avx2(input, stride, blocks, counter, counterStep, firstFlags, lastFlags, output);
+            return true;
+        }
+
+        return false;
+    }
+
     /// <summary>Hashes one chunk block after block.</summary>
     /// <param name="input">The bytes of the chunk.</param>
     /// <param name="length">0 to 1,024; 0 only for the root.</param>
@@ -199,31 +228,17 @@ internal static unsafe partial class Blake3Kernels
     /// <param name="endFlags">Flags of the last block beside <see cref="ChunkEnd"/>: 0 or <see cref="Root"/>.</param>
     /// <param name="output">Receives 32 bytes.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    [SkipLocalsInit]
     public static void HashOne(byte* input, uint length, ulong counter, uint endFlags, byte* output)
     {
-        uint* cv = stackalloc uint[8];
-        InitialValue.CopyTo(new Span<uint>(cv, 8));
-        uint partial = length % BlockSize;
-        uint whole = length / BlockSize;
-        if (partial == 0 && whole > 0)
+        if (length % BlockSize == 0 && length > 0)
         {
-            Compress(cv, input, whole, counter, ChunkStart, BlockSize, ChunkEnd | endFlags);
+            Compress(null, input, length / BlockSize, counter, ChunkStart, BlockSize, ChunkEnd | endFlags, (uint*)output);
+            ToLittleEndian(output);
         }
         else
         {
-            if (whole > 0)
-            {
-                Compress(cv, input, whole, counter, ChunkStart, BlockSize, 0);
-            }
-
-            byte* padded = stackalloc byte[BlockSize];
-            new Span<byte>(padded, BlockSize).Clear();
-            Unsafe.CopyBlockUnaligned(padded, input + (whole * BlockSize), partial);
-            Compress(cv, padded, 1, counter, whole == 0 ? ChunkStart : 0, partial, ChunkEnd | endFlags);
+            HashOnePadded(input, length, counter, endFlags, output);
         }
-
-        StoreLane(1, cv, 0, output);
     }
 
     /// <summary>Joins two chaining values.</summary>
@@ -231,13 +246,10 @@ internal static unsafe partial class Blake3Kernels
     /// <param name="flags">0, or <see cref="Root"/> at the top.</param>
     /// <param name="output">Receives 32 bytes.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    [SkipLocalsInit]
     public static void HashParent(byte* children, uint flags, byte* output)
     {
-        uint* cv = stackalloc uint[8];
-        InitialValue.CopyTo(new Span<uint>(cv, 8));
-        Compress(cv, children, 1, 0, 0, BlockSize, flags | Parent);
-        StoreLane(1, cv, 0, output);
+        Compress(null, children, 1, 0, 0, BlockSize, flags | Parent, (uint*)output);
+        ToLittleEndian(output);
     }
 
     /// <summary>Hashes messages of the same number of full blocks: whole chunks, or parents.</summary>
@@ -268,6 +280,26 @@ internal static unsafe partial class Blake3Kernels
         {
             StoreLane(width, lanes, i, output + (i * ChainingValueSize));
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private static void HashOnePadded(byte* input, uint length, ulong counter, uint endFlags, byte* output)
+    {
+        byte* padded = stackalloc byte[BlockSize];
+        uint partial = length % BlockSize;
+        uint whole = length / BlockSize;
+        new Span<byte>(padded, BlockSize).Clear();
+        Unsafe.CopyBlockUnaligned(padded, input + (whole * BlockSize), partial);
+        uint* cv = null;
+        if (whole > 0)
+        {
+            cv = (uint*)output;
+            Compress(null, input, whole, counter, ChunkStart, BlockSize, 0, cv);
+        }
+
+        Compress(cv, padded, 1, counter, whole == 0 ? ChunkStart : 0, partial, ChunkEnd | endFlags, (uint*)output);
+        ToLittleEndian(output);
     }
 
     /// <summary>A group of consecutive chunks, whole but for the last.</summary>

@@ -76,14 +76,26 @@ internal static unsafe partial class Blake3Kernels
 
     /// <summary>As <see cref="CompressRowsAvx512"/>, word by word.</summary>
     internal static void CompressScalar(
-        uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags)
+        uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags, uint* output)
     {
+        Span<uint> words = new(output, 8);
+        (cv is null ? InitialValue : new ReadOnlySpan<uint>(cv, 8)).CopyTo(words);
         for (uint flags = firstFlags; blocks > 1; blocks--, flags = 0, firstFlags = 0, input += BlockSize)
         {
-            CompressScalar(new Span<uint>(cv, 8), new ReadOnlySpan<byte>(input, BlockSize), counter, BlockSize, flags);
+            CompressScalar(words, new ReadOnlySpan<byte>(input, BlockSize), counter, BlockSize, flags);
         }
 
-        CompressScalar(new Span<uint>(cv, 8), new ReadOnlySpan<byte>(input, BlockSize), counter, lastLength, firstFlags | lastFlags);
+        CompressScalar(words, new ReadOnlySpan<byte>(input, BlockSize), counter, lastLength, firstFlags | lastFlags);
+    }
+
+    /// <summary>Turns 8 words as the CPU has them into 32 bytes; all that has vectors has them in that order already.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void ToLittleEndian(byte* words)
+    {
+        if (!BitConverter.IsLittleEndian)
+        {
+            StoreLane(1, (uint*)words, 0, words);
+        }
     }
 
     /// <summary>Writes the chaining value of one lane.</summary>

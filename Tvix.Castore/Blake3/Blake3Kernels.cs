@@ -119,30 +119,32 @@ internal static unsafe partial class Blake3Kernels
     }
 
     /// <summary>Compresses consecutive blocks of one message.</summary>
-    /// <param name="cv">8 words, read and overwritten.</param>
+    /// <param name="cv">8 words, or null for the initial value.</param>
     /// <param name="input">The blocks, the last one padded with zeros.</param>
     /// <param name="blocks">How many, at least 1.</param>
     /// <param name="counter">The index of the chunk; 0 for parents and roots.</param>
     /// <param name="firstFlags">Flags of the first block.</param>
     /// <param name="lastLength">The bytes of the last block before the padding.</param>
     /// <param name="lastFlags">Flags of the last block.</param>
-    public static void Compress(uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags)
+    /// <param name="output">Receives 8 words; may be <paramref name="cv"/>.</param>
+    public static void Compress(
+        uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags, uint* output)
     {
         if (HasAvx512)
         {
-            CompressRowsAvx512(cv, input, blocks, counter, firstFlags, lastLength, lastFlags);
+            CompressRowsAvx512(cv, input, blocks, counter, firstFlags, lastLength, lastFlags, output);
         }
         else if (HasAvx2)
         {
-            CompressRowsAvx2(cv, input, blocks, counter, firstFlags, lastLength, lastFlags);
+            CompressRowsAvx2(cv, input, blocks, counter, firstFlags, lastLength, lastFlags, output);
         }
         else if (HasVector128)
         {
-            CompressRowsVector128(cv, input, blocks, counter, firstFlags, lastLength, lastFlags);
+            CompressRowsVector128(cv, input, blocks, counter, firstFlags, lastLength, lastFlags, output);
         }
         else
         {
-            CompressScalar(cv, input, blocks, counter, firstFlags, lastLength, lastFlags);
+            CompressScalar(cv, input, blocks, counter, firstFlags, lastLength, lastFlags, output);
         }
     }
 }

@@ -83,7 +83,14 @@ internal static unsafe class Blake3Tree
         ArgumentOutOfRangeException.ThrowIfLessThan(digest.Length, ChainingValueSize, nameof(digest));
         fixed (byte* input = message, output = digest)
         {
-            Root(input, (nuint)message.Length, output);
+            if (message.Length <= ChunkSize)
+            {
+                Blake3Kernels.HashOne(input, (uint)message.Length, 0, Blake3Kernels.Root, output);
+            }
+            else
+            {
+                Root(input, (nuint)message.Length, output);
+            }
         }
     }
 
@@ -111,15 +118,10 @@ internal static unsafe class Blake3Tree
         }
     }
 
+    /// <summary>The digest of a message of more than one chunk.</summary>
     [SkipLocalsInit]
     private static void Root(byte* input, nuint length, byte* output)
     {
-        if (length <= ChunkSize)
-        {
-            Blake3Kernels.HashOne(input, (uint)length, 0, Blake3Kernels.Root, output);
-            return;
-        }
-
         byte* children = stackalloc byte[2 * ChainingValueSize];
         if (length <= StackChunks * ChunkSize)
         {

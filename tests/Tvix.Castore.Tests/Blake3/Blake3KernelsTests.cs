@@ -9,7 +9,7 @@ public sealed unsafe class Blake3KernelsTests
 {
     private delegate void LaneKernel(uint* lanes, byte** inputs, nuint offset, nuint blocks, uint firstFlags);
 
-    private delegate void RowKernel(uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags);
+    private delegate void RowKernel(uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags, uint* output);
 
     private static readonly ulong[] Counters = [0, 1, 0xFFFF_FFF0, 0xFFFF_FFFF, 0x1_0000_0000, 0x1234_5678_9ABC_DEF0, ulong.MaxValue - 40];
 
@@ -141,7 +141,7 @@ public sealed unsafe class Blake3KernelsTests
                 fixed (byte* input = data)
                 fixed (uint* cv = actual)
                 {
-                    kernel(cv, input, (nuint)blocks, counter, firstFlags, lastLength, lastFlags);
+                    kernel(cv, input, (nuint)blocks, counter, firstFlags, lastLength, lastFlags, cv);
                 }
 
                 Assert.That(actual, Is.EqualTo(expected), name);
