@@ -35,8 +35,6 @@ internal static unsafe partial class Blake3Kernels
     internal static void CompressRowsAvx512(
         uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags, uint* output)
     {
-        // The words of a round are in two registers of 256 bits: those of 512 would close one of the ports that the rows need.
-        Vector256<uint> firstStep = Vector256.Create(1u, 5, 7, 2, 3, 10, 0, 15), secondStep = Vector256.Create(12u, 4, 11, 13, 9, 14, 6, 8);
         Vector128<uint> a = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
         Vector128<uint> b = Vector128.Create(0x510E527Fu, 0x9B05688Cu, 0x1F83D9ABu, 0x5BE0CD19u);
         if (cv is not null)
@@ -54,28 +52,32 @@ internal static unsafe partial class Blake3Kernels
                 flags |= lastFlags;
             }
 
-            Vector256<uint> first = Avx2.PermuteVar8x32(Vector256.Load((uint*)input), Vector256.Create(0u, 2, 4, 6, 1, 3, 5, 7));
-            Vector256<uint> second = Avx2.PermuteVar8x32(Vector256.Load((uint*)input + 8), Vector256.Create(6u, 0, 2, 4, 7, 1, 3, 5));
+            Vector128<float> m0 = Vector128.Load((float*)input), m4 = Vector128.Load((float*)input + 4);
+            Vector128<float> m8 = Vector128.Load((float*)input + 8), m12 = Vector128.Load((float*)input + 12);
+            Vector128<uint> t0 = Sse.Shuffle(m0, m4, 0b10_00_10_00).AsUInt32();
+            Vector128<uint> t1 = Sse.Shuffle(m0, m4, 0b11_01_11_01).AsUInt32();
+            Vector128<uint> t2 = Sse2.Shuffle(Sse.Shuffle(m8, m12, 0b10_00_10_00).AsUInt32(), 0b10_01_00_11);
+            Vector128<uint> t3 = Sse2.Shuffle(Sse.Shuffle(m8, m12, 0b11_01_11_01).AsUInt32(), 0b10_01_00_11);
             Vector128<uint> c = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
             Vector128<uint> d = Vector128.Create((uint)counter, (uint)(counter >> 32), length, flags);
             for (int round = 0; ; round++)
             {
-                a = a + first.GetLower() + b;
+                a = a + t0 + b;
                 d = Avx512F.VL.RotateRight(d ^ a, 16);
                 c += d;
                 b = Avx512F.VL.RotateRight(b ^ c, 12);
-                a = a + first.GetUpper() + b;
+                a = a + t1 + b;
                 d = Avx512F.VL.RotateRight(d ^ a, 8);
                 c += d;
                 b = Avx512F.VL.RotateRight(b ^ c, 7);
                 a = Sse2.Shuffle(a, 0b10_01_00_11);
                 d = Sse2.Shuffle(d, 0b01_00_11_10);
                 c = Sse2.Shuffle(c, 0b00_11_10_01);
-                a = a + second.GetLower() + b;
+                a = a + t2 + b;
                 d = Avx512F.VL.RotateRight(d ^ a, 16);
                 c += d;
                 b = Avx512F.VL.RotateRight(b ^ c, 12);
-                a = a + second.GetUpper() + b;
+                a = a + t3 + b;
                 d = Avx512F.VL.RotateRight(d ^ a, 8);
                 c += d;
                 b = Avx512F.VL.RotateRight(b ^ c, 7);
@@ -87,9 +89,13 @@ internal static unsafe partial class Blake3Kernels
                     break;
                 }
 
-                Vector256<uint> next = Avx512F.VL.PermuteVar8x32x2(first, firstStep, second);
-                second = Avx512F.VL.PermuteVar8x32x2(first, secondStep, second);
-                first = next;
+                // With shuffles that take one cycle: those between two registers take three, and hold up the rows.
+                Vector128<float> f0 = t0.AsSingle(), f1 = t1.AsSingle(), f2 = t2.AsSingle(), f3 = t3.AsSingle();
+                Vector128<uint> low = Sse2.UnpackLow(t3, t1), high = Sse2.UnpackHigh(t3, t1);
+                t0 = Sse2.Shuffle(Sse.Shuffle(f0, f1, 0b11_01_10_01).AsUInt32(), 0b01_11_10_00);
+                t1 = Sse2.Shuffle(Sse.Shuffle(f0, Sse.Shuffle(f2, f3, 0b11_11_10_10), 0b10_00_00_11).AsUInt32(), 0b11_01_10_00);
+                t2 = Sse.Shuffle(low.AsSingle(), Sse.Shuffle(f2, f3, 0b01_01_11_11), 0b10_00_01_00).AsUInt32();
+                t3 = Sse2.Shuffle(Sse.Shuffle(f2, high.AsSingle(), 0b01_00_00_01).AsUInt32(), 0b01_11_10_00);
             }
 
             a ^= c;
