@@ -46,7 +46,7 @@ public sealed partial class Blake3Hasher
         int workers = Workers(maxParallelism);
         cancellationToken.ThrowIfCancellationRequested();
         long length = RandomAccess.GetLength(handle);
-        if (length <= FileBlockSize || workers == 1)
+        if (length <= FileBlockSize)
         {
             return await Task.Run(() => HashFile(handle, length, cancellationToken), cancellationToken).ConfigureAwait(false);
         }

@@ -16,15 +16,6 @@ internal static unsafe partial class Blake3Kernels
         // From four words of each message, word by word, to message by message and back.
         Vector512<uint> transpose = Vector512.Create(0u, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
 
-        // From the order of a round to that of the next: an index of 16 and more is a word of the second register.
-        Vector512<uint> t0FromT0T1 = Vector512.Create(1u, 17, 19, 2, 5, 21, 23, 6, 9, 25, 27, 10, 13, 29, 31, 14);
-        Vector512<uint> t1FromT2T3 = Vector512.Create(0u, 2, 0, 19, 0, 6, 0, 23, 0, 10, 0, 27, 0, 14, 0, 31);
-        Vector512<uint> t1FromT0 = Vector512.Create(3u, 17, 0, 19, 7, 21, 4, 23, 11, 25, 8, 27, 15, 29, 12, 31);
-        Vector512<uint> t2FromT3T2 = Vector512.Create(0u, 0, 19, 1, 4, 0, 23, 5, 8, 0, 27, 9, 12, 0, 31, 13);
-        Vector512<uint> t2FromT1 = Vector512.Create(16u, 0, 18, 19, 20, 4, 22, 23, 24, 8, 26, 27, 28, 12, 30, 31);
-        Vector512<uint> t3FromT2T3 = Vector512.Create(1u, 18, 0, 0, 5, 22, 0, 4, 9, 26, 0, 8, 13, 30, 0, 12);
-        Vector512<uint> t3FromT1 = Vector512.Create(16u, 17, 2, 19, 20, 21, 6, 23, 24, 25, 10, 27, 28, 29, 14, 31);
-
         Vector512<uint> order = Vector512.Create(0u, 2, 4, 6, 1, 3, 5, 7, 14, 8, 10, 12, 15, 9, 11, 13);
         Vector512<uint> a = Avx512F.PermuteVar16x32(Vector512.Load(lanes), transpose);
         Vector512<uint> b = Avx512F.PermuteVar16x32(Vector512.Load(lanes + 16), transpose);
@@ -79,13 +70,13 @@ internal static unsafe partial class Blake3Kernels
                     break;
                 }
 
-                Vector512<uint> n0 = Avx512F.PermuteVar16x32x2(t0, t0FromT0T1, t1);
-                Vector512<uint> n1 = Avx512F.PermuteVar16x32x2(t0, t1FromT0, Avx512F.PermuteVar16x32x2(t2, t1FromT2T3, t3));
-                Vector512<uint> n2 = Avx512F.PermuteVar16x32x2(t1, t2FromT1, Avx512F.PermuteVar16x32x2(t3, t2FromT3T2, t2));
-                t3 = Avx512F.PermuteVar16x32x2(t1, t3FromT1, Avx512F.PermuteVar16x32x2(t2, t3FromT2T3, t3));
-                t0 = n0;
-                t1 = n1;
-                t2 = n2;
+                // With shuffles that take one cycle: those between two registers take three, and hold up the rows.
+                Vector512<float> f0 = t0.AsSingle(), f1 = t1.AsSingle(), f2 = t2.AsSingle(), f3 = t3.AsSingle();
+                Vector512<uint> low = Avx512F.UnpackLow(t3, t1), high = Avx512F.UnpackHigh(t3, t1);
+                t0 = Avx512F.Shuffle(Avx512F.Shuffle(f0, f1, 0b11_01_10_01).AsUInt32(), 0b01_11_10_00);
+                t1 = Avx512F.Shuffle(Avx512F.Shuffle(f0, Avx512F.Shuffle(f2, f3, 0b11_11_10_10), 0b10_00_00_11).AsUInt32(), 0b11_01_10_00);
+                t2 = Avx512F.Shuffle(low.AsSingle(), Avx512F.Shuffle(f2, f3, 0b01_01_11_11), 0b10_00_01_00).AsUInt32();
+                t3 = Avx512F.Shuffle(Avx512F.Shuffle(f2, high.AsSingle(), 0b01_00_00_01).AsUInt32(), 0b01_11_10_00);
             }
 
             a ^= c;

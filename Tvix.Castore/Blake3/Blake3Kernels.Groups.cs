@@ -227,7 +227,7 @@ internal static unsafe partial class Blake3Kernels
     /// <param name="counter">The index of the chunk.</param>
     /// <param name="endFlags">Flags of the last block beside <see cref="ChunkEnd"/>: 0 or <see cref="Root"/>.</param>
     /// <param name="output">Receives 32 bytes.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void HashOne(byte* input, uint length, ulong counter, uint endFlags, byte* output)
     {
         if (length % BlockSize == 0 && length > 0)
@@ -245,7 +245,7 @@ internal static unsafe partial class Blake3Kernels
     /// <param name="children">64 bytes: left and right.</param>
     /// <param name="flags">0, or <see cref="Root"/> at the top.</param>
     /// <param name="output">Receives 32 bytes.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void HashParent(byte* children, uint flags, byte* output)
     {
         Compress(null, children, 1, 0, 0, BlockSize, flags | Parent, (uint*)output);

@@ -59,7 +59,7 @@ internal static unsafe partial class Blake3Kernels
             Vector128<uint> t2 = Sse2.Shuffle(Sse.Shuffle(m8, m12, 0b10_00_10_00).AsUInt32(), 0b10_01_00_11);
             Vector128<uint> t3 = Sse2.Shuffle(Sse.Shuffle(m8, m12, 0b11_01_11_01).AsUInt32(), 0b10_01_00_11);
             Vector128<uint> c = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
-            Vector128<uint> d = Vector128.Create((uint)counter, (uint)(counter >> 32), length, flags);
+            Vector128<uint> d = Vector128.Create(counter, length | ((ulong)flags << 32)).AsUInt32();
             for (int round = 0; ; round++)
             {
                 a = a + t0 + b;
@@ -90,11 +90,11 @@ internal static unsafe partial class Blake3Kernels
                 }
 
                 // With shuffles that take one cycle: those between two registers take three, and hold up the rows.
-                Vector128<float> f0 = t0.AsSingle(), f1 = t1.AsSingle(), f2 = t2.AsSingle(), f3 = t3.AsSingle();
+                Vector128<float> f0 = t0.AsSingle(), f1 = t1.AsSingle(), f2 = t2.AsSingle();
                 Vector128<uint> low = Sse2.UnpackLow(t3, t1), high = Sse2.UnpackHigh(t3, t1);
                 t0 = Sse2.Shuffle(Sse.Shuffle(f0, f1, 0b11_01_10_01).AsUInt32(), 0b01_11_10_00);
-                t1 = Sse2.Shuffle(Sse.Shuffle(f0, Sse.Shuffle(f2, f3, 0b11_11_10_10), 0b10_00_00_11).AsUInt32(), 0b11_01_10_00);
-                t2 = Sse.Shuffle(low.AsSingle(), Sse.Shuffle(f2, f3, 0b01_01_11_11), 0b10_00_01_00).AsUInt32();
+                t1 = Sse2.Shuffle(Sse.Shuffle(f0, Avx2.Blend(t2, t3, 0b1000).AsSingle(), 0b11_10_00_11).AsUInt32(), 0b11_01_10_00);
+                t2 = Sse.Shuffle(low.AsSingle(), Avx2.Blend(t2, t3, 0b0010).AsSingle(), 0b01_11_01_00).AsUInt32();
                 t3 = Sse2.Shuffle(Sse.Shuffle(f2, high.AsSingle(), 0b01_00_00_01).AsUInt32(), 0b01_11_10_00);
             }
 
@@ -106,7 +106,7 @@ internal static unsafe partial class Blake3Kernels
         b.Store(output + 4);
     }
 
-    /// <summary>As <see cref="CompressRowsAvx512"/>, with the words of a round in two registers of AVX2.</summary>
+    /// <summary>As <see cref="CompressRowsAvx512"/>, with what AVX2 has.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void CompressRowsAvx2(
         uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags, uint* output)
@@ -114,11 +114,6 @@ internal static unsafe partial class Blake3Kernels
         Vector128<byte> rotate16 = Vector128.Create((byte)2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
         Vector128<byte> rotate8 = Vector128.Create((byte)1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
 
-        // The step in halves; the words that come from the other register are blended in (zeros stand for them here).
-        Vector256<uint> firstFromFirst = Vector256.Create(1u, 5, 7, 2, 3, 0, 0, 0);
-        Vector256<uint> firstFromSecond = Vector256.Create(0u, 0, 0, 0, 0, 2, 0, 7);
-        Vector256<uint> secondFromSecond = Vector256.Create(4u, 0, 3, 5, 1, 6, 0, 0);
-        Vector256<uint> secondFromFirst = Vector256.Create(0u, 4, 0, 0, 0, 0, 6, 0);
         Vector128<uint> a = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
         Vector128<uint> b = Vector128.Create(0x510E527Fu, 0x9B05688Cu, 0x1F83D9ABu, 0x5BE0CD19u);
         if (cv is not null)
@@ -136,18 +131,22 @@ internal static unsafe partial class Blake3Kernels
                 flags |= lastFlags;
             }
 
-            Vector256<uint> first = Avx2.PermuteVar8x32(Vector256.Load((uint*)input), Vector256.Create(0u, 2, 4, 6, 1, 3, 5, 7));
-            Vector256<uint> second = Avx2.PermuteVar8x32(Vector256.Load((uint*)input + 8), Vector256.Create(6u, 0, 2, 4, 7, 1, 3, 5));
+            Vector128<float> m0 = Vector128.Load((float*)input), m4 = Vector128.Load((float*)input + 4);
+            Vector128<float> m8 = Vector128.Load((float*)input + 8), m12 = Vector128.Load((float*)input + 12);
+            Vector128<uint> t0 = Sse.Shuffle(m0, m4, 0b10_00_10_00).AsUInt32();
+            Vector128<uint> t1 = Sse.Shuffle(m0, m4, 0b11_01_11_01).AsUInt32();
+            Vector128<uint> t2 = Sse2.Shuffle(Sse.Shuffle(m8, m12, 0b10_00_10_00).AsUInt32(), 0b10_01_00_11);
+            Vector128<uint> t3 = Sse2.Shuffle(Sse.Shuffle(m8, m12, 0b11_01_11_01).AsUInt32(), 0b10_01_00_11);
             Vector128<uint> c = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
-            Vector128<uint> d = Vector128.Create((uint)counter, (uint)(counter >> 32), length, flags);
+            Vector128<uint> d = Vector128.Create(counter, length | ((ulong)flags << 32)).AsUInt32();
             for (int round = 0; ; round++)
             {
-                a = a + first.GetLower() + b;
+                a = a + t0 + b;
                 d = Ssse3.Shuffle((d ^ a).AsByte(), rotate16).AsUInt32();
                 c += d;
                 b ^= c;
                 b = (b >>> 12) | (b << 20);
-                a = a + first.GetUpper() + b;
+                a = a + t1 + b;
                 d = Ssse3.Shuffle((d ^ a).AsByte(), rotate8).AsUInt32();
                 c += d;
                 b ^= c;
@@ -155,12 +154,12 @@ internal static unsafe partial class Blake3Kernels
                 a = Sse2.Shuffle(a, 0b10_01_00_11);
                 d = Sse2.Shuffle(d, 0b01_00_11_10);
                 c = Sse2.Shuffle(c, 0b00_11_10_01);
-                a = a + second.GetLower() + b;
+                a = a + t2 + b;
                 d = Ssse3.Shuffle((d ^ a).AsByte(), rotate16).AsUInt32();
                 c += d;
                 b ^= c;
                 b = (b >>> 12) | (b << 20);
-                a = a + second.GetUpper() + b;
+                a = a + t3 + b;
                 d = Ssse3.Shuffle((d ^ a).AsByte(), rotate8).AsUInt32();
                 c += d;
                 b ^= c;
@@ -173,11 +172,13 @@ internal static unsafe partial class Blake3Kernels
                     break;
                 }
 
-                Vector256<uint> next = Avx2.Blend(
-                    Avx2.PermuteVar8x32(first, firstFromFirst), Avx2.PermuteVar8x32(second, firstFromSecond), 0b1010_0000);
-                second = Avx2.Blend(
-                    Avx2.PermuteVar8x32(second, secondFromSecond), Avx2.PermuteVar8x32(first, secondFromFirst), 0b0100_0010);
-                first = next;
+                // With shuffles that take one cycle: those between two registers take three, and hold up the rows.
+                Vector128<float> f0 = t0.AsSingle(), f1 = t1.AsSingle(), f2 = t2.AsSingle();
+                Vector128<uint> low = Sse2.UnpackLow(t3, t1), high = Sse2.UnpackHigh(t3, t1);
+                t0 = Sse2.Shuffle(Sse.Shuffle(f0, f1, 0b11_01_10_01).AsUInt32(), 0b01_11_10_00);
+                t1 = Sse2.Shuffle(Sse.Shuffle(f0, Avx2.Blend(t2, t3, 0b1000).AsSingle(), 0b11_10_00_11).AsUInt32(), 0b11_01_10_00);
+                t2 = Sse.Shuffle(low.AsSingle(), Avx2.Blend(t2, t3, 0b0010).AsSingle(), 0b01_11_01_00).AsUInt32();
+                t3 = Sse2.Shuffle(Sse.Shuffle(f2, high.AsSingle(), 0b01_00_00_01).AsUInt32(), 0b01_11_10_00);
             }
 
             a ^= c;
@@ -214,7 +215,7 @@ internal static unsafe partial class Blake3Kernels
 
             uint* m = (uint*)input;
             Vector128<uint> c = Vector128.Create(0x6A09E667u, 0xBB67AE85u, 0x3C6EF372u, 0xA54FF53Au);
-            Vector128<uint> d = Vector128.Create((uint)counter, (uint)(counter >> 32), length, flags);
+            Vector128<uint> d = Vector128.Create(counter, length | ((ulong)flags << 32)).AsUInt32();
             for (int round = 0; round < 7; round++)
             {
                 fixed (byte* s = &RowSchedule[16 * round])

@@ -78,7 +78,7 @@ internal static unsafe partial class Blake3Kernels
     internal static void CompressScalar(
         uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags, uint* output)
     {
-        Span<uint> words = new(output, 8);
+        Span<uint> words = stackalloc uint[8]; // the output may be where the input is
         (cv is null ? InitialValue : new ReadOnlySpan<uint>(cv, 8)).CopyTo(words);
         for (uint flags = firstFlags; blocks > 1; blocks--, flags = 0, firstFlags = 0, input += BlockSize)
         {
@@ -86,6 +86,7 @@ internal static unsafe partial class Blake3Kernels
         }
 
         CompressScalar(words, new ReadOnlySpan<byte>(input, BlockSize), counter, lastLength, firstFlags | lastFlags);
+        words.CopyTo(new Span<uint>(output, 8));
     }
 
     /// <summary>Turns 8 words as the CPU has them into 32 bytes; all that has vectors has them in that order already.</summary>

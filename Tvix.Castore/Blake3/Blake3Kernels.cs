@@ -126,7 +126,7 @@ internal static unsafe partial class Blake3Kernels
     /// <param name="firstFlags">Flags of the first block.</param>
     /// <param name="lastLength">The bytes of the last block before the padding.</param>
     /// <param name="lastFlags">Flags of the last block.</param>
-    /// <param name="output">Receives 8 words; may be <paramref name="cv"/>.</param>
+    /// <param name="output">Receives 8 words; may be <paramref name="cv"/>, or in the input.</param>
     public static void Compress(
         uint* cv, byte* input, nuint blocks, ulong counter, uint firstFlags, uint lastLength, uint lastFlags, uint* output)
     {

@@ -150,6 +150,38 @@ public sealed unsafe class Blake3KernelsTests
     }
 
     [Test]
+    public void RowKernel_WithoutAChainingValue_StartsFromTheInitialValue()
+    {
+        byte[] data = RandomBytes(new Random(1), 64);
+        foreach ((string name, RowKernel kernel) in RowKernels())
+        {
+            uint[] expected = Blake3Kernels.InitialValue.ToArray(), actual = new uint[8];
+            Blake3Kernels.CompressScalar(expected, data, 3, 64, 11);
+            fixed (byte* input = data)
+            fixed (uint* output = actual)
+            {
+                kernel(null, input, 1, 3, 1, 64, 10, output);
+            }
+
+            Assert.That(actual, Is.EqualTo(expected), name);
+        }
+    }
+
+    [Test]
+    public void HashChunks_AFew_WritesNothingBehindTheirValues([Range(1, 9)] int chunks)
+    {
+        byte[] data = RandomBytes(new Random(chunks), chunks * 1024);
+        byte[] cvs = new byte[(chunks + 1) * 32];
+        cvs.AsSpan(chunks * 32).Fill(0xA5);
+        fixed (byte* input = data, output = cvs)
+        {
+            Blake3Kernels.HashChunks(input, (nuint)data.Length, 0, output);
+        }
+
+        Assert.That(cvs.AsSpan(chunks * 32).ToArray(), Is.All.EqualTo(0xA5));
+    }
+
+    [Test]
     public void StoreRows_AnyWidth_WritesTheWordsOfEachLane()
     {
         foreach ((string name, int width, LaneKernel _) in LaneKernels())
