@@ -115,6 +115,18 @@ internal static unsafe partial class Blake3Kernels
             lanes[(CounterHighWord * width) + i] = (uint)(counters[i] >> 32);
         }
 
+        if (count == width && AllWhole(count, lengths))
+        {
+            for (int i = 0; i < count; i++)
+            {
+                lastFlags[i] = ChunkEnd | endFlags[i];
+            }
+
+            CompressLanes(width, lanes, inputs, 0, ChunkSize / BlockSize, ChunkStart);
+            StoreRows(width, lanes, output);
+            return;
+        }
+
         // Lanes without a chunk, or whose chunk is done, repeat the longest one, which can be read up to the end.
         for (int i = count; i < width; i++)
         {
@@ -300,6 +312,18 @@ internal static unsafe partial class Blake3Kernels
 
         Compress(cv, padded, 1, counter, whole == 0 ? ChunkStart : 0, partial, ChunkEnd | endFlags, (uint*)output);
         ToLittleEndian(output);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool AllWhole(int count, uint* lengths)
+    {
+        uint all = ChunkSize;
+        for (int i = 0; i < count; i++)
+        {
+            all &= lengths[i]; // of lengths up to that of a chunk, only that one has its bit
+        }
+
+        return all != 0;
     }
 
     /// <summary>A group of consecutive chunks, whole but for the last.</summary>
