@@ -195,14 +195,7 @@ internal static unsafe partial class Blake3Kernels
         for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize)
         {
             flags |= blocks == 1 ? lastFlags : 0;
-            Vector256<float> m0 = LoadQuarters(input, input + stride).AsSingle();
-            Vector256<float> m4 = LoadQuarters(input + 16, input + stride + 16).AsSingle();
-            Vector256<float> m8 = LoadQuarters(input + 32, input + stride + 32).AsSingle();
-            Vector256<float> m12 = LoadQuarters(input + 48, input + stride + 48).AsSingle();
-            Vector256<uint> t0 = Avx.Shuffle(m0, m4, 0b10_00_10_00).AsUInt32();
-            Vector256<uint> t1 = Avx.Shuffle(m0, m4, 0b11_01_11_01).AsUInt32();
-            Vector256<uint> t2 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b10_00_10_00).AsUInt32(), 0b10_01_00_11);
-            Vector256<uint> t3 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b11_01_11_01).AsUInt32(), 0b10_01_00_11);
+            LoadWords(input, input + stride, out Vector256<uint> t0, out Vector256<uint> t1, out Vector256<uint> t2, out Vector256<uint> t3);
             Vector256<uint> c = Vector256.Create(0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
             Vector256<uint> d = Avx2.UnpackLow(counters, Vector256.Create(BlockSize | ((ulong)flags << 32))).AsUInt32();
             for (int round = 0; ; round++)
@@ -234,13 +227,7 @@ internal static unsafe partial class Blake3Kernels
                     break;
                 }
 
-                // With shuffles that take one cycle: those between two registers take three, and hold up the rows.
-                Vector256<float> f0 = t0.AsSingle(), f1 = t1.AsSingle(), f2 = t2.AsSingle(), f3 = t3.AsSingle();
-                Vector256<uint> low = Avx2.UnpackLow(t3, t1), high = Avx2.UnpackHigh(t3, t1);
-                t0 = Avx2.Shuffle(Avx.Shuffle(f0, f1, 0b11_01_10_01).AsUInt32(), 0b01_11_10_00);
-                t1 = Avx2.Shuffle(Avx.Shuffle(f0, Avx.Shuffle(f2, f3, 0b11_11_10_10), 0b10_00_00_11).AsUInt32(), 0b11_01_10_00);
-                t2 = Avx.Shuffle(low.AsSingle(), Avx.Shuffle(f2, f3, 0b01_01_11_11), 0b10_00_01_00).AsUInt32();
-                t3 = Avx2.Shuffle(Avx.Shuffle(f2, high.AsSingle(), 0b01_00_00_01).AsUInt32(), 0b01_11_10_00);
+                NextWords(ref t0, ref t1, ref t2, ref t3);
             }
 
             a ^= c;

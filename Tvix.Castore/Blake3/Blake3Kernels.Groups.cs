@@ -224,9 +224,17 @@ internal static unsafe partial class Blake3Kernels
             return true;
         }
 
-        if (HasAvx2 && count == 2)
+        if (HasAvx2 && count <= 4)
         {
-            HashRows2Avx2(input, stride, blocks, counter, counterStep, firstFlags, lastFlags, output);
+            if (count == 2)
+            {
+                HashRows2Avx2(input, stride, blocks, counter, counterStep, firstFlags, lastFlags, output);
+            }
+            else
+            {
+                HashRows4Avx2(input, stride, count, blocks, counter, counterStep, firstFlags, lastFlags, output);
+            }
+
             return true;
         }
 

@@ -257,6 +257,134 @@ internal static unsafe partial class Blake3Kernels
         b.Store(output + 4);
     }
 
+    /// <summary>As <see cref="HashRows4Avx512"/>, in pairs with what AVX2 has: while a step of one pair waits, the other has its turn.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal static void HashRows4Avx2(
+        byte* input, nuint stride, int count, nuint blocks, ulong counter, ulong counterStep, uint firstFlags, uint lastFlags, byte* output)
+    {
+        Vector256<byte> rotate16 = Vector256.Create(
+            (byte)2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13, 2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
+        Vector256<byte> rotate8 = Vector256.Create(
+            (byte)1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12, 1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
+        Vector256<uint> start = Vector256.Create(0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
+        Vector256<uint> xa = start, ya = start;
+        Vector256<uint> xb = Vector256.Create(0x510E527Fu, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19);
+        Vector256<uint> yb = xb;
+        Vector256<ulong> counters = Vector256.Create(counter, 0, counter + counterStep, 0);
+        byte* input2 = input + (2 * stride);
+        byte* input3 = input + (count == 4 ? 3 * stride : 0);
+        for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize, input2 += BlockSize, input3 += BlockSize)
+        {
+            flags |= blocks == 1 ? lastFlags : 0;
+            LoadWords(input, input + stride, out Vector256<uint> x0, out Vector256<uint> x1, out Vector256<uint> x2, out Vector256<uint> x3);
+            LoadWords(input2, input3, out Vector256<uint> y0, out Vector256<uint> y1, out Vector256<uint> y2, out Vector256<uint> y3);
+            Vector256<uint> xc = start, yc = start;
+            Vector256<ulong> tail = Vector256.Create(BlockSize | ((ulong)flags << 32));
+            Vector256<uint> xd = Avx2.UnpackLow(counters, tail).AsUInt32();
+            Vector256<uint> yd = Avx2.UnpackLow(counters + Vector256.Create(2 * counterStep), tail).AsUInt32();
+            for (int round = 0; ; round++)
+            {
+                xa = xa + x0 + xb;
+                ya = ya + y0 + yb;
+                xd = Avx2.Shuffle((xd ^ xa).AsByte(), rotate16).AsUInt32();
+                yd = Avx2.Shuffle((yd ^ ya).AsByte(), rotate16).AsUInt32();
+                xc += xd;
+                xb ^= xc;
+                yc += yd;
+                yb ^= yc;
+                xb = (xb >>> 12) | (xb << 20);
+                yb = (yb >>> 12) | (yb << 20);
+                xa = xa + x1 + xb;
+                ya = ya + y1 + yb;
+                xd = Avx2.Shuffle((xd ^ xa).AsByte(), rotate8).AsUInt32();
+                yd = Avx2.Shuffle((yd ^ ya).AsByte(), rotate8).AsUInt32();
+                xc += xd;
+                xb ^= xc;
+                yc += yd;
+                yb ^= yc;
+                xb = (xb >>> 7) | (xb << 25);
+                yb = (yb >>> 7) | (yb << 25);
+                xa = Avx2.Shuffle(xa, 0b10_01_00_11);
+                xd = Avx2.Shuffle(xd, 0b01_00_11_10);
+                xc = Avx2.Shuffle(xc, 0b00_11_10_01);
+                ya = Avx2.Shuffle(ya, 0b10_01_00_11);
+                yd = Avx2.Shuffle(yd, 0b01_00_11_10);
+                yc = Avx2.Shuffle(yc, 0b00_11_10_01);
+                xa = xa + x2 + xb;
+                ya = ya + y2 + yb;
+                xd = Avx2.Shuffle((xd ^ xa).AsByte(), rotate16).AsUInt32();
+                yd = Avx2.Shuffle((yd ^ ya).AsByte(), rotate16).AsUInt32();
+                xc += xd;
+                xb ^= xc;
+                yc += yd;
+                yb ^= yc;
+                xb = (xb >>> 12) | (xb << 20);
+                yb = (yb >>> 12) | (yb << 20);
+                xa = xa + x3 + xb;
+                ya = ya + y3 + yb;
+                xd = Avx2.Shuffle((xd ^ xa).AsByte(), rotate8).AsUInt32();
+                yd = Avx2.Shuffle((yd ^ ya).AsByte(), rotate8).AsUInt32();
+                xc += xd;
+                xb ^= xc;
+                yc += yd;
+                yb ^= yc;
+                xb = (xb >>> 7) | (xb << 25);
+                yb = (yb >>> 7) | (yb << 25);
+                xa = Avx2.Shuffle(xa, 0b00_11_10_01);
+                xd = Avx2.Shuffle(xd, 0b01_00_11_10);
+                xc = Avx2.Shuffle(xc, 0b10_01_00_11);
+                ya = Avx2.Shuffle(ya, 0b00_11_10_01);
+                yd = Avx2.Shuffle(yd, 0b01_00_11_10);
+                yc = Avx2.Shuffle(yc, 0b10_01_00_11);
+                if (round == 6)
+                {
+                    break;
+                }
+
+                NextWords(ref x0, ref x1, ref x2, ref x3);
+                NextWords(ref y0, ref y1, ref y2, ref y3);
+            }
+
+            xa ^= xc;
+            xb ^= xd;
+            ya ^= yc;
+            yb ^= yd;
+        }
+
+        Avx2.Permute2x128(xa, xb, 0x20).Store((uint*)output);
+        Avx2.Permute2x128(xa, xb, 0x31).Store((uint*)output + 8);
+        Avx2.Permute2x128(ya, yb, 0x20).Store((uint*)output + 16);
+        if (count == 4)
+        {
+            Avx2.Permute2x128(ya, yb, 0x31).Store((uint*)output + 24);
+        }
+    }
+
+    /// <summary>The words of two blocks, one to each half, in the order of the first round.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void LoadWords(
+        byte* lower, byte* upper, out Vector256<uint> t0, out Vector256<uint> t1, out Vector256<uint> t2, out Vector256<uint> t3)
+    {
+        Vector256<float> m0 = LoadQuarters(lower, upper).AsSingle(), m4 = LoadQuarters(lower + 16, upper + 16).AsSingle();
+        Vector256<float> m8 = LoadQuarters(lower + 32, upper + 32).AsSingle(), m12 = LoadQuarters(lower + 48, upper + 48).AsSingle();
+        t0 = Avx.Shuffle(m0, m4, 0b10_00_10_00).AsUInt32();
+        t1 = Avx.Shuffle(m0, m4, 0b11_01_11_01).AsUInt32();
+        t2 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b10_00_10_00).AsUInt32(), 0b10_01_00_11);
+        t3 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b11_01_11_01).AsUInt32(), 0b10_01_00_11);
+    }
+
+    /// <summary>From the order of a round to that of the next, with shuffles that take one cycle.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void NextWords(ref Vector256<uint> t0, ref Vector256<uint> t1, ref Vector256<uint> t2, ref Vector256<uint> t3)
+    {
+        Vector256<float> f0 = t0.AsSingle(), f1 = t1.AsSingle(), f2 = t2.AsSingle();
+        Vector256<uint> low = Avx2.UnpackLow(t3, t1), high = Avx2.UnpackHigh(t3, t1);
+        t0 = Avx2.Shuffle(Avx.Shuffle(f0, f1, 0b11_01_10_01).AsUInt32(), 0b01_11_10_00);
+        t1 = Avx2.Shuffle(Avx.Shuffle(f0, Avx2.Blend(t2, t3, 0b1000_1000).AsSingle(), 0b11_10_00_11).AsUInt32(), 0b11_01_10_00);
+        t2 = Avx.Shuffle(low.AsSingle(), Avx2.Blend(t2, t3, 0b0010_0010).AsSingle(), 0b01_11_01_00).AsUInt32();
+        t3 = Avx2.Shuffle(Avx.Shuffle(f2, high.AsSingle(), 0b01_00_00_01).AsUInt32(), 0b01_11_10_00);
+    }
+
     /// <summary>As <see cref="HashRows2Avx512"/>, with what AVX2 has.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal static void HashRows2Avx2(
@@ -272,14 +400,7 @@ internal static unsafe partial class Blake3Kernels
         for (uint flags = firstFlags; blocks > 0; blocks--, flags = 0, input += BlockSize)
         {
             flags |= blocks == 1 ? lastFlags : 0;
-            Vector256<float> m0 = LoadQuarters(input, input + stride).AsSingle();
-            Vector256<float> m4 = LoadQuarters(input + 16, input + stride + 16).AsSingle();
-            Vector256<float> m8 = LoadQuarters(input + 32, input + stride + 32).AsSingle();
-            Vector256<float> m12 = LoadQuarters(input + 48, input + stride + 48).AsSingle();
-            Vector256<uint> t0 = Avx.Shuffle(m0, m4, 0b10_00_10_00).AsUInt32();
-            Vector256<uint> t1 = Avx.Shuffle(m0, m4, 0b11_01_11_01).AsUInt32();
-            Vector256<uint> t2 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b10_00_10_00).AsUInt32(), 0b10_01_00_11);
-            Vector256<uint> t3 = Avx2.Shuffle(Avx.Shuffle(m8, m12, 0b11_01_11_01).AsUInt32(), 0b10_01_00_11);
+            LoadWords(input, input + stride, out Vector256<uint> t0, out Vector256<uint> t1, out Vector256<uint> t2, out Vector256<uint> t3);
             Vector256<uint> c = Vector256.Create(0x6A09E667u, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A);
             Vector256<uint> d = Avx2.UnpackLow(counters, Vector256.Create(BlockSize | ((ulong)flags << 32))).AsUInt32();
             for (int round = 0; ; round++)
@@ -315,17 +436,7 @@ internal static unsafe partial class Blake3Kernels
                     break;
                 }
 
-                // In the order of the words as numbered in the first round.
-                Vector256<float> t0f = t0.AsSingle(), t2f = t2.AsSingle();
-                Vector256<uint> n0 = Avx2.Shuffle(Avx.Shuffle(t0f, t1.AsSingle(), 0b11_01_10_01).AsUInt32(), 0b01_11_10_00);
-                Vector256<uint> n1 = Avx2.Shuffle(
-                    Avx.Shuffle(t0f, Avx2.Blend(t2, t3, 0b1000_1000).AsSingle(), 0b11_10_00_11).AsUInt32(), 0b11_01_10_00);
-                Vector256<uint> n2 = Avx.Shuffle(
-                    Avx2.UnpackLow(t3, t1).AsSingle(), Avx2.Blend(t2, t3, 0b0010_0010).AsSingle(), 0b01_11_01_00).AsUInt32();
-                t3 = Avx2.Shuffle(Avx.Shuffle(t2f, Avx2.UnpackHigh(t3, t1).AsSingle(), 0b01_00_00_01).AsUInt32(), 0b01_11_10_00);
-                t0 = n0;
-                t1 = n1;
-                t2 = n2;
+                NextWords(ref t0, ref t1, ref t2, ref t3);
             }
 
             a ^= c;
