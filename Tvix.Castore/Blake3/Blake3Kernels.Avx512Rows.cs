@@ -15,7 +15,6 @@ internal static unsafe partial class Blake3Kernels
     {
         // From four words of each message, word by word, to message by message and back.
         Vector512<uint> transpose = Vector512.Create(0u, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-
         Vector512<uint> order = Vector512.Create(0u, 2, 4, 6, 1, 3, 5, 7, 14, 8, 10, 12, 15, 9, 11, 13);
         Vector512<uint> a = Avx512F.PermuteVar16x32(Vector512.Load(lanes), transpose);
         Vector512<uint> b = Avx512F.PermuteVar16x32(Vector512.Load(lanes + 16), transpose);

@@ -5,9 +5,9 @@ using System.Runtime.Intrinsics.X86;
 namespace Tvix.Castore.Blake3;
 
 /// <content>8 lanes on a CPU with AVX-512: 32 registers and rotations, and half the time of 16 lanes.</content>
-/// <remarks>The rounds are unrolled by a small script: for each round the eight quarter rounds in the order of the
-/// paper, with the message words in the order that the permutation gives them by then. State and message are separate locals so that
-/// the JIT keeps them in registers.</remarks>
+/// <remarks>The rounds are unrolled by a small script: for each half of a round its four quarter rounds step by step side by side, so
+/// that none of them ends later than the others, with the message words in the order that the permutation gives them by then. State and
+/// message are separate locals so that the JIT keeps them in registers.</remarks>
 internal static unsafe partial class Blake3Kernels
 {
     /// <summary>Compresses blocks of 8 messages side by side, see <see cref="CompressLanes"/>.</summary>
