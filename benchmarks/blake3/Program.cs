@@ -13,7 +13,8 @@ CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 switch (args)
 {
     case ["memory", string library, string rounds, .. string[] sizes]:
-        CompareInMemory(library, int.Parse(rounds), sizes.Length > 0 ? [.. sizes.Select(int.Parse)] : [64, 1024, 2048, 4096, 8192, 16 << 10, 64 << 10, 1 << 20, 100 << 20]);
+        int[] usual = [64, 1024, 2048, 4096, 8192, 16 << 10, 64 << 10, 1 << 20, 100 << 20];
+        CompareInMemory(library, int.Parse(rounds), sizes.Length > 0 ? [.. sizes.Select(int.Parse)] : usual);
         return 0;
     case ["many", string rounds]:
         CompareMany(int.Parse(rounds));
@@ -110,8 +111,8 @@ static async Task CompareFileAsync(string file, int rounds)
         }
 
         double ratioInside = Median(inside.Zip(b3sum, (a, b) => a / b)), ratioWhole = Median(whole.Zip(b3sum, (a, b) => a / b));
-        Console.WriteLine(
-            $"| {length / 1024.0 / 1024 / 1024:f1} GiB, {threads} | {Median(inside):f3} s ({ratioInside:f2}) | {Median(whole):f3} s ({ratioWhole:f2}) | {Median(b3sum):f3} s |");
+        string name = $"{length / 1024.0 / 1024 / 1024:f1} GiB, {threads}";
+        Console.WriteLine($"| {name} | {Median(inside):f3} s ({ratioInside:f2}) | {Median(whole):f3} s ({ratioWhole:f2}) | {Median(b3sum):f3} s |");
     }
 }
 
