@@ -83,6 +83,22 @@ public sealed class CachingBlobService : IBlobService, IWrittenElsewhere<IBlobSe
     }
 
     /// <inheritdoc/>
+    public async ValueTask ReadManyAsync(
+        IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken = default)
+    {
+        await _near.ReadManyAsync(blobs, contents, cancellationToken).ConfigureAwait(false);
+        for (int i = 0; i < blobs.Count; i++)
+        {
+            if (contents.Span[i] is not null)
+            {
+                Lookups.Count(true);
+            }
+        }
+
+        await BlobContent.ReadMissingAsync(this, blobs, contents, cancellationToken).ConfigureAwait(false); // which counts those
+    }
+
+    /// <inheritdoc/>
     /// <remarks>A blob that only the far service has is told as one piece. Who reads a blob by its chunks would leave those near, each a blob
     /// by itself, and still have to ask far for their list the next time.</remarks>
     public async ValueTask<IReadOnlyList<BlobChunk>?> GetChunksAsync(B3Digest digest, CancellationToken cancellationToken = default) =>

@@ -64,4 +64,32 @@ public sealed class CombinedBlobService(IBlobService near, IBlobService far) : I
     public async ValueTask<BlobContent?> ReadAsync(B3Digest digest, int maxBytes, CancellationToken cancellationToken = default) =>
         await _near.ReadAsync(digest, maxBytes, cancellationToken).ConfigureAwait(false)
         ?? await _far.ReadAsync(digest, maxBytes, cancellationToken).ConfigureAwait(false);
+
+    /// <inheritdoc/>
+    public async ValueTask ReadManyAsync(
+        IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken = default)
+    {
+        await _near.ReadManyAsync(blobs, contents, cancellationToken).ConfigureAwait(false);
+        int[] missing = [.. Enumerable.Range(0, blobs.Count).Where(i => contents.Span[i] is null)];
+        if (missing.Length == 0)
+        {
+            return;
+        }
+
+        BlobContent?[] found = new BlobContent?[missing.Length];
+        try
+        {
+            await _far.ReadManyAsync([.. missing.Select(i => blobs[i])], found, cancellationToken).ConfigureAwait(false);
+        }
+        catch
+        {
+            BlobContent.DisposeAll(contents.Span[..blobs.Count]);
+            throw;
+        }
+
+        for (int i = 0; i < missing.Length; i++)
+        {
+            contents.Span[missing[i]] = found[i];
+        }
+    }
 }

@@ -83,4 +83,20 @@ public interface IBlobService
     /// <exception cref="DigestMismatchException">The stored bytes are damaged.</exception>
     ValueTask<BlobContent?> ReadAsync(B3Digest digest, int maxBytes, CancellationToken cancellationToken = default) =>
         BlobContent.ReadAsync(this, digest, maxBytes, cancellationToken);
+
+    /// <summary>Reads many whole blobs of known, bounded sizes. Backends that can find, read and check them together do.</summary>
+    /// <param name="blobs">The blobs, each with the most bytes of it that the caller is ready to hold in memory. One may be asked for twice.</param>
+    /// <param name="contents">
+    /// Receives the bytes of each, verified, in the same order, in memory that the caller disposes; <see langword="null"/> for a blob that the
+    /// store does not have. At least as long as <paramref name="blobs"/>. Blobs may share memory, which is given back with the last of them.
+    /// </param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <remarks>When the call throws, nothing is left in <paramref name="contents"/>, and it says nothing about the other blobs.</remarks>
+    /// <exception cref="ArgumentException"><paramref name="contents"/> is too short, or a size is more than an array can have.</exception>
+    /// <exception cref="InvalidOperationException">A blob is longer than the size given for it.</exception>
+    /// <exception cref="DigestMismatchException">The stored bytes of a blob are damaged.</exception>
+    /// <exception cref="StorageException">The backend could not answer.</exception>
+    ValueTask ReadManyAsync(
+        IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken = default) =>
+        BlobContent.ReadManyAsync(this, blobs, contents, cancellationToken);
 }

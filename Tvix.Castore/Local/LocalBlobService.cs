@@ -53,6 +53,16 @@ internal sealed class LocalBlobService(LocalStore store) : IBlobService, IStored
                 : null);
     }
 
+    public ValueTask ReadManyAsync(
+        IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        BlobContent.Prepare(blobs, contents);
+        return store.ReadChunks(blobs, contents.Span[..blobs.Count])
+            ? default
+            : BlobContent.ReadMissingAsync(this, blobs, contents, cancellationToken); // what is missing, or kept in several chunks
+    }
+
     public ValueTask<StoredPiece?> ReadStoredAsync(B3Digest digest, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();

@@ -142,6 +142,48 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         return length <= maxBytes ? state.Files.Read(kind, key, location) : throw BlobContent.TooLong(key, maxBytes);
     }
 
+    /// <summary>Reads many chunks, verified: all are looked up at once, and neighbours are read in one go.</summary>
+    /// <param name="chunks">The chunks, each with the most bytes of it to read.</param>
+    /// <param name="contents">Receives the bytes of each; stays as it is for one that is not there.</param>
+    /// <returns>Whether all are there.</returns>
+    internal bool ReadChunks(IReadOnlyList<BlobChunk> chunks, Span<BlobContent?> contents)
+    {
+        State state = Opened;
+        List<PlacedChunk> placed = new(chunks.Count);
+        using (PackIndex.Reader reader = state.Index.Rent())
+        {
+            reader.BeginSnapshot();
+            try
+            {
+                for (int i = 0; i < chunks.Count; i++)
+                {
+                    B3Digest digest = chunks[i].Digest;
+                    if (reader.TryFind(RecordKind.Chunk, digest, out RecordLocation location))
+                    {
+                        placed.Add(location.LogicalLength <= (long)chunks[i].Size
+                            ? new PlacedChunk(digest, location, i) : throw BlobContent.TooLong(digest, (int)chunks[i].Size));
+                    }
+                }
+            }
+            finally
+            {
+                reader.EndSnapshot();
+            }
+        }
+
+        try
+        {
+            state.Files.ReadMany(placed, contents);
+        }
+        catch
+        {
+            BlobContent.DisposeAll(contents);
+            throw;
+        }
+
+        return placed.Count == chunks.Count;
+    }
+
     /// <summary>A chunk the way it is stored; <see langword="null"/> when there is none.</summary>
     internal StoredPiece? ReadStored(B3Digest key)
     {

@@ -8,7 +8,7 @@ using Tvix.Castore.Model;
 namespace Tvix.Castore.Local;
 
 /// <summary>Reads records from pack files and checks them. Keeps a bounded number of files open.</summary>
-internal sealed class PackFiles(string folder) : IDisposable
+internal sealed partial class PackFiles(string folder) : IDisposable
 {
     public const string FolderName = "packs";
     private const int MaxOpenFiles = 64;

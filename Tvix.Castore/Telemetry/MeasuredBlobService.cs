@@ -51,6 +51,12 @@ internal sealed class MeasuredBlobService(IBlobService inner, string name) : Mea
             ? ReadMeasuredAsync(digest, maxBytes, cancellationToken)
             : inner.ReadAsync(digest, maxBytes, cancellationToken);
 
+    public ValueTask ReadManyAsync(
+        IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken = default) =>
+        ServiceMeter.IsEnabled || Instruments.BytesRead.Enabled
+            ? ReadManyMeasuredAsync(blobs, contents, cancellationToken)
+            : inner.ReadManyAsync(blobs, contents, cancellationToken);
+
     private async ValueTask<Stream?> OpenMeasuredReadAsync(B3Digest digest, CancellationToken cancellationToken)
     {
         Stream? stream = await Meter.MeasureAsync(
@@ -111,5 +117,28 @@ internal sealed class MeasuredBlobService(IBlobService inner, string name) : Mea
         }
 
         return content;
+    }
+
+    private async ValueTask ReadManyMeasuredAsync(
+        IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken)
+    {
+        await Meter.MeasureAsync(
+            "read_many",
+            null,
+            (inner, blobs, contents),
+            static async (s, token) =>
+            {
+                await s.inner.ReadManyAsync(s.blobs, s.contents, token).ConfigureAwait(false);
+                return true;
+            },
+            static done => done,
+            cancellationToken).ConfigureAwait(false);
+        long bytes = 0;
+        foreach (BlobContent? content in contents.Span[..blobs.Count])
+        {
+            bytes += content?.Memory.Length ?? 0;
+        }
+
+        Meter.CountRead(bytes);
     }
 }

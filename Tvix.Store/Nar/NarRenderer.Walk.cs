@@ -9,24 +9,40 @@ public sealed partial class NarRenderer
     private const int PrefetchDirectories = 8;
     private const int MaxQueued = 1024;
 
-    // A store at hand does all the work of a read before it answers: so from this length on another thread is asked to, and this many blobs are read at a time.
-    private const int OffloadLength = 32 << 10;
-    private const int MaxOffloaded = 4;
+    // Up to this length files of a store at hand are read many at a time; longer ones may be kept in chunks, and these are.
+    private const int BatchedLength = 128 << 10;
 
-    /// <summary>A step of the output: a node, or the end of a directory.</summary>
+    private enum Step
+    {
+        None,
+        Node,
+        EndOfDirectory,
+
+        /// <summary>A file whose contents come in steps of their own.</summary>
+        FileHead,
+        FilePiece,
+
+        /// <summary>A file that is streamed whatever its length.</summary>
+        Stream,
+    }
+
+    /// <summary>A step of the output.</summary>
+    /// <param name="Step">What it is; none when the tree is over.</param>
     /// <param name="Name">The node's name.</param>
-    /// <param name="Node">The node; <see langword="null"/> for the end of a directory.</param>
+    /// <param name="Node">The node; <see langword="null"/> where there is none.</param>
     /// <param name="Content">What a small file contains, if the answer came at once; <see langword="null"/> when it is missing.</param>
     /// <param name="Reading">The answer to come, otherwise.</param>
-    /// <param name="IsNone">Whether there is no step, since the tree is over.</param>
+    /// <param name="Batch">What reads the content together with others, from a store at hand.</param>
+    /// <param name="Index">Which of the batch it is.</param>
     private readonly record struct Item(
-        PathComponent Name, Node? Node, BlobContent? Content = null, Task<BlobContent?>? Reading = null, bool IsNone = false);
+        Step Step, PathComponent Name, Node? Node, BlobContent? Content = null, Task<BlobContent?>? Reading = null, Batch? Batch = null, int Index = 0);
 
     /// <summary>Goes through a tree in the order of the output, ahead of what is written, and starts to read what will be needed.</summary>
     private sealed class Walk(NarRenderer renderer, Node root, CancellationToken cancellationToken)
     {
         private readonly NarRenderOptions _options = renderer._options;
-        private readonly bool _offloads = renderer._pieces is not null && Environment.ProcessorCount > 1 && renderer._options is { PrefetchBytes: > 0, PrefetchBlobs: > 0 };
+        private readonly BatchQueue? _batches = renderer._pieces is not null && renderer._options is { PrefetchBytes: > 0, PrefetchBlobs: > 0 }
+            ? new BatchQueue(renderer._blobs, renderer._options.PrefetchBytes, cancellationToken) : null;
         private readonly TreeDirectories _directories = new(renderer._directories, root);
         private readonly Queue<Item> _queue = new();
         private readonly Stack<Frame> _open = new();
@@ -34,6 +50,10 @@ public sealed partial class NarRenderer
         private bool _started;
         private Task<CastoreDirectory?>? _entering; // the directory that the walk waits for
         private B3Digest _enteringDigest;
+        private Task<IReadOnlyList<BlobChunk>?>? _listing; // the chunks that the walk waits for
+        private Item _listed; // the file that consists of them
+        private IReadOnlyList<BlobChunk>? _chunks; // of the large file that the walk is in
+        private int _nextChunk;
         private long _bytesAhead;
         private int _contentsAhead;
         private int _readingAhead;
@@ -45,7 +65,11 @@ public sealed partial class NarRenderer
                 Advance();
                 if (_queue.TryDequeue(out Item item))
                 {
-                    if (item.Node is Node.File file && IsRead(file))
+                    if (item.Batch is { } batch)
+                    {
+                        _batches!.Reach(batch);
+                    }
+                    else if (item.Step == Step.Node && item.Node is Node.File file && IsRead(file))
                     {
                         _bytesAhead -= (long)file.Size;
                         _ = item.Reading is null ? _contentsAhead-- : _readingAhead--;
@@ -54,12 +78,12 @@ public sealed partial class NarRenderer
                     return item;
                 }
 
-                if (_entering is null)
+                if (_entering is null && _listing is null)
                 {
-                    return new Item(default, null, IsNone: true);
+                    return default;
                 }
 
-                await _entering.ConfigureAwait(false);
+                await ((Task?)_entering ?? _listing!).ConfigureAwait(false);
             }
         }
 
@@ -79,7 +103,13 @@ public sealed partial class NarRenderer
                 }
             }
 
+            if (_batches is not null)
+            {
+                await _batches.DisposeAsync().ConfigureAwait(false);
+            }
+
             await Settle(_entering).ConfigureAwait(false);
+            await Settle(_listing).ConfigureAwait(false);
             foreach (Frame frame in _open)
             {
                 foreach (Task<CastoreDirectory?> fetch in frame.Fetches)
@@ -106,18 +136,34 @@ public sealed partial class NarRenderer
                 Enqueue(default, root);
             }
 
-            while (_queue.Count < MaxQueued && TryEnter() && _open.TryPeek(out Frame? frame))
+            while (_queue.Count < MaxQueued && TryEnter())
             {
+                if (_chunks is not null)
+                {
+                    if (!TryEnqueueChunk())
+                    {
+                        return;
+                    }
+
+                    continue;
+                }
+
+                if (!_open.TryPeek(out Frame? frame))
+                {
+                    _batches?.StartLast();
+                    return;
+                }
+
                 if (frame.Next == frame.Directory.Count)
                 {
                     _open.Pop();
                     _path.Leave();
-                    _queue.Enqueue(new Item(default, null));
+                    _queue.Enqueue(new Item(Step.EndOfDirectory, default, null));
                     continue;
                 }
 
                 DirectoryEntry entry = frame.Directory[frame.Next];
-                if (entry.Node is Node.File file && IsRead(file) && !HasRoomFor(file))
+                if (entry.Node is Node.File file && !HasRoomFor(file))
                 {
                     return;
                 }
@@ -135,9 +181,7 @@ public sealed partial class NarRenderer
         {
             try
             {
-                return _offloads && file.Size >= OffloadLength
-                    ? new(Task.Run(() => renderer._blobs.ReadAsync(file.Digest, (int)file.Size, cancellationToken).AsTask(), cancellationToken))
-                    : renderer._blobs.ReadAsync(file.Digest, (int)file.Size, cancellationToken);
+                return renderer._blobs.ReadAsync(file.Digest, (int)file.Size, cancellationToken);
             }
             catch (InvalidOperationException e)
             {
@@ -147,23 +191,36 @@ public sealed partial class NarRenderer
 
         private bool HasRoomFor(Node.File file)
         {
-            if (_contentsAhead + _readingAhead == 0)
+            if (_batches is not null)
+            {
+                return _batches.HasRoomFor((int)Math.Min(file.Size, BatchBytes));
+            }
+
+            if (!IsRead(file) || _contentsAhead + _readingAhead == 0)
             {
                 return true;
             }
 
             // A store that answers at once gains nothing from being asked early: the bytes would only leave the processor's caches.
             return _readingAhead > 0
-                && (!_offloads || _readingAhead < MaxOffloaded)
                 && _contentsAhead + _readingAhead < _options.PrefetchBlobs
                 && _bytesAhead + (long)file.Size <= _options.PrefetchBytes;
         }
 
+        private bool IsBatched(Node.File file) => IsRead(file) && file.Size <= BatchedLength;
+
         private void Enqueue(PathComponent name, Node node)
         {
-            Item item = new(name, node);
+            Item item = new(Step.Node, name, node);
             switch (node)
             {
+                case Node.File file when _batches is not null && IsBatched(file):
+                    item = _batches.Add(item, file.Digest, (int)file.Size);
+                    break;
+                case Node.File file when _batches is not null && !IsEmpty(file):
+                    _listed = item;
+                    _listing = renderer._blobs.GetChunksAsync(file.Digest, cancellationToken).AsTask();
+                    return;
                 case Node.Directory directory:
                     _enteringDigest = directory.Digest;
                     _entering = Fetch(directory.Digest);
@@ -214,9 +271,74 @@ public sealed partial class NarRenderer
             return fetch;
         }
 
-        /// <summary>Enters the directory that the walk waits for, if it waits; <see langword="false"/> when that is not here yet.</summary>
+        /// <summary>Begins with the chunks of a large file of a store at hand.</summary>
+        private void Enqueue(Item item, IReadOnlyList<BlobChunk>? chunks)
+        {
+            Node.File file = (Node.File)item.Node!;
+            UInt128 size = 0;
+            bool holds = true;
+            foreach (BlobChunk chunk in chunks ?? [])
+            {
+                size += chunk.Size;
+                holds &= chunk.Size <= ChunkedBlobStream.DefaultMaxChunkBytes;
+            }
+
+            if (size == file.Size && holds)
+            {
+                _queue.Enqueue(item with { Step = Step.FileHead });
+                _listed = item with { Step = Step.FilePiece };
+                _chunks = chunks;
+                _nextChunk = 0;
+            }
+            else if (chunks is { Count: 0 } && renderer.IsSmall(file))
+            {
+                // In one piece. Here there may be no room for it, but what there is ends soon.
+                _queue.Enqueue(_batches!.Add(item, file.Digest, (int)file.Size));
+            }
+            else
+            {
+                _queue.Enqueue(item with { Step = Step.Stream }); // which tells what is wrong, if anything is
+            }
+        }
+
+        private bool TryEnqueueChunk()
+        {
+            BlobChunk chunk = _chunks![_nextChunk];
+            if (chunk.Size > 0)
+            {
+                if (!_batches!.HasRoomFor((int)chunk.Size))
+                {
+                    return false;
+                }
+
+                _queue.Enqueue(_batches.Add(_listed, chunk.Digest, (int)chunk.Size));
+            }
+
+            if (++_nextChunk == _chunks.Count)
+            {
+                _chunks = null;
+            }
+
+            return true;
+        }
+
+        /// <summary>
+        /// Enters the directory or the large file that the walk waits for, if it waits; <see langword="false"/> when that is not here yet.
+        /// </summary>
         private bool TryEnter()
         {
+            if (_listing is not null)
+            {
+                if (!_listing.IsCompleted)
+                {
+                    return false;
+                }
+
+                IReadOnlyList<BlobChunk>? chunks = _listing.GetAwaiter().GetResult();
+                _listing = null;
+                Enqueue(_listed, chunks);
+            }
+
             if (_entering is null)
             {
                 return true;

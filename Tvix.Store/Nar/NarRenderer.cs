@@ -77,18 +77,13 @@ public sealed partial class NarRenderer
         Walk walk = new(this, root, reads.Token);
         try
         {
-            while (await walk.NextAsync().ConfigureAwait(false) is { IsNone: false } item)
+            while (await walk.NextAsync().ConfigureAwait(false) is { Step: not Step.None } item)
             {
-                await (item.Node switch
+                await (item.Step switch
                 {
-                    null => writer.EndDirectoryAsync(cancellationToken),
-                    Node.Directory => writer.BeginDirectoryAsync(item.Name, cancellationToken),
-                    Node.Symlink symlink => writer.WriteSymlinkAsync(item.Name, symlink.Target, cancellationToken),
-                    Node.File file when IsEmpty(file) =>
-                        writer.WriteFileAsync(item.Name, file.Executable, ReadOnlyMemory<byte>.Empty, cancellationToken),
-                    Node.File file when IsSmall(file) => WriteSmallAsync(writer, item, file, cancellationToken),
-                    Node.File file => WriteLargeAsync(writer, item.Name, file, cancellationToken),
-                    _ => throw new ArgumentException("Not a kind of node.", nameof(root)),
+                    Step.EndOfDirectory => writer.EndDirectoryAsync(cancellationToken),
+                    Step.FilePiece => WritePieceAsync(writer, item, cancellationToken),
+                    _ => WriteNodeAsync(writer, item, cancellationToken),
                 }).ConfigureAwait(false);
             }
 
@@ -101,6 +96,18 @@ public sealed partial class NarRenderer
         }
     }
 
+    private ValueTask WriteNodeAsync(NarWriter writer, Item item, CancellationToken cancellationToken) => item.Node switch
+    {
+        Node.Directory => writer.BeginDirectoryAsync(item.Name, cancellationToken),
+        Node.Symlink symlink => writer.WriteSymlinkAsync(item.Name, symlink.Target, cancellationToken),
+        Node.File file when IsEmpty(file) =>
+            writer.WriteFileAsync(item.Name, file.Executable, ReadOnlyMemory<byte>.Empty, cancellationToken),
+        Node.File file when item.Step == Step.FileHead => writer.BeginFileAsync(item.Name, file.Executable, file.Size, cancellationToken),
+        Node.File file when item.Step == Step.Node && IsSmall(file) => WriteSmallAsync(writer, item, file, cancellationToken),
+        Node.File file => WriteLargeAsync(writer, item.Name, file, cancellationToken),
+        _ => throw new ArgumentException("Not a kind of node.", nameof(item)),
+    };
+
     private static bool IsEmpty(Node.File file) => file.Size == 0 && file.Digest == B3Digest.Empty;
 
     private bool IsSmall(Node.File file) => file.Size <= (ulong)_options.SmallBlobBytes;
@@ -110,7 +117,9 @@ public sealed partial class NarRenderer
         BlobContent? content;
         try
         {
-            content = item.Reading is { } reading ? await reading.ConfigureAwait(false) : item.Content;
+            content = item.Batch is { } batch ? await batch.TakeAsync(item.Index).ConfigureAwait(false)
+                : item.Reading is { } reading ? await reading.ConfigureAwait(false)
+                : item.Content;
         }
         catch (InvalidOperationException e) when (e is not ObjectDisposedException)
         {
@@ -125,6 +134,31 @@ public sealed partial class NarRenderer
             }
 
             await writer.WriteFileAsync(item.Name, file.Executable, content.Memory, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private static async ValueTask WritePieceAsync(NarWriter writer, Item item, CancellationToken cancellationToken)
+    {
+        BlobChunk chunk = item.Batch!.Blobs[item.Index];
+        Node.File file = (Node.File)item.Node!;
+        BlobContent? content;
+        try
+        {
+            content = await item.Batch.TakeAsync(item.Index).ConfigureAwait(false);
+        }
+        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        {
+            throw WrongChunk(chunk, file, e);
+        }
+
+        using (content ?? throw new StorageException($"The chunk {chunk.Digest} of the blob {file.Digest} is missing."))
+        {
+            if ((ulong)content.Memory.Length != chunk.Size)
+            {
+                throw WrongChunk(chunk, file);
+            }
+
+            await writer.WriteContentsAsync(content.Memory, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -150,6 +184,9 @@ public sealed partial class NarRenderer
 
     private static StorageException WrongLength(NarWriter writer, PathComponent name, Node.File file, Exception? cause = null) =>
         new($"The blob {file.Digest} of {Place(writer, name)} does not have the {file.Size} bytes that are recorded for it.", cause);
+
+    private static StorageException WrongChunk(BlobChunk chunk, Node.File file, Exception? cause = null) =>
+        new($"The chunk {chunk.Digest} does not have the {chunk.Size} bytes that the list of chunks of the blob {file.Digest} says.", cause);
 
     private static string Place(NarWriter writer, PathComponent name)
     {
