@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Model;
 
@@ -10,19 +11,19 @@ public sealed partial class NarRenderer
     private const int BatchBlobs = 256;
     private const int MaxBatches = 4;
 
-    /// <summary>
-    /// Blobs of a store at hand, which does all the work of a read before it answers: so it is asked on other threads than the one that writes, and for many at a
-    /// time.
-    /// </summary>
+    /// <summary>Blobs of a store at hand that are read together.</summary>
     private sealed class Batch(IBlobService blobs, CancellationToken cancellationToken)
     {
         private readonly List<BlobChunk> _blobs = [];
+        private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
         private BlobContent?[] _contents = [];
-        private Task? _reading;
+        private bool _failed;
 
         public IReadOnlyList<BlobChunk> Blobs => _blobs;
 
         public int Bytes { get; private set; }
+
+        public bool IsDone => _done.Task.IsCompleted;
 
         public int Add(B3Digest digest, int size)
         {
@@ -31,29 +32,33 @@ public sealed partial class NarRenderer
             return _blobs.Count - 1;
         }
 
-        public void Start()
+        /// <summary>Reads the blobs, once. Failures come to light when the blobs are taken.</summary>
+        public async Task ReadAsync()
         {
             _contents = new BlobContent?[_blobs.Count];
-            _reading = Environment.ProcessorCount > 1 ? Task.Run(ReadAsync, cancellationToken) : ReadAsync();
+            Task reading = ReadCoreAsync();
+            await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            _failed = !reading.IsCompletedSuccessfully;
+            _done.SetResult();
         }
 
+        /// <summary>Instead of <see cref="ReadAsync"/>, when nobody will take anything.</summary>
+        public void Abandon() => _done.SetResult();
+
         /// <summary>Gives one of the blobs away, once.</summary>
-        public ValueTask<BlobContent?> TakeAsync(int index) =>
-            _reading!.IsCompletedSuccessfully ? new(Take(index)) : new(TakeLaterAsync(index));
+        public ValueTask<BlobContent?> TakeAsync(int index) => IsDone && !_failed ? new(Take(index)) : new(TakeLaterAsync(index));
 
         public async ValueTask DisposeAsync()
         {
-            if (_reading is not null)
+            await _done.Task.ConfigureAwait(false);
+            for (int i = 0; i < _contents.Length; i++)
             {
-                await _reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-                for (int i = 0; i < _contents.Length; i++)
-                {
-                    Take(i)?.Dispose();
-                }
+                Take(i)?.Dispose();
             }
         }
 
-        private async Task ReadAsync() => await blobs.ReadManyAsync(_blobs, _contents, cancellationToken).ConfigureAwait(false);
+        // Whatever a store throws at once is part of the task.
+        private async Task ReadCoreAsync() => await blobs.ReadManyAsync(_blobs, _contents, cancellationToken).ConfigureAwait(false);
 
         private BlobContent? Take(int index)
         {
@@ -64,21 +69,29 @@ public sealed partial class NarRenderer
 
         private async Task<BlobContent?> TakeLaterAsync(int index)
         {
-            await _reading!.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await _done.Task.ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
 
-            // Where one of many fails, each is asked for by itself: so what comes before it is written, and it is clear which one it is.
-            return _reading.IsCompletedSuccessfully ? Take(index)
+            // When one of many fails, each is asked for by itself: so what comes before it is written, and it is clear which one it is.
+            return !_failed ? Take(index)
                 : await blobs.ReadAsync(_blobs[index].Digest, (int)_blobs[index].Size, cancellationToken).ConfigureAwait(false);
         }
     }
 
     /// <summary>The batches that are ahead of what is written.</summary>
+    /// <remarks>
+    /// A store at hand does all the work of a read before it answers. So other threads read the batches, in order, as long as there are any; and the one that
+    /// writes reads, too, instead of waiting: it often gets what it needs without a thread having to wake up.
+    /// </remarks>
     private sealed class BatchQueue(IBlobService blobs, long budget, CancellationToken cancellationToken)
     {
+        private static readonly int MaxReaders = Math.Min(Environment.ProcessorCount, MaxBatches) - 1;
+
         private readonly int _batchBytes = (int)Math.Min(BatchBytes, budget / MaxBatches);
         private readonly Queue<Batch> _ahead = new();
+        private readonly ConcurrentQueue<Batch> _unread = new(); // those that nobody has begun to read
         private Batch? _last; // to which more can be added
+        private int _readers;
 
         public bool HasRoomFor(int size) => Fits(size) || _ahead.Count < MaxBatches;
 
@@ -95,14 +108,24 @@ public sealed partial class NarRenderer
             return item with { Batch = _last, Index = _last!.Add(digest, size) };
         }
 
-        /// <summary>Starts the last batch, since nothing will be added to it.</summary>
+        /// <summary>Lets the last batch be read, since nothing will be added to it.</summary>
         public void StartLast()
         {
-            _last?.Start();
+            if (_last is null)
+            {
+                return;
+            }
+
+            _unread.Enqueue(_last);
             _last = null;
+            if (Volatile.Read(ref _readers) < MaxReaders)
+            {
+                Interlocked.Increment(ref _readers);
+                _ = Task.Run(ReadAllAsync, CancellationToken.None);
+            }
         }
 
-        /// <summary>Notes that the turn of a step has come that waits for a batch. The batches before that are no longer ahead.</summary>
+        /// <summary>Sees to it that a batch is read, whose turn has come. Those before it are no longer ahead.</summary>
         public void Reach(Batch batch)
         {
             if (batch == _last)
@@ -114,14 +137,36 @@ public sealed partial class NarRenderer
             {
                 _ahead.Dequeue();
             }
+
+            while (!batch.IsDone && _unread.TryDequeue(out Batch? next))
+            {
+                _ = next.ReadAsync(); // which does not fail, and a store that is not at hand after all is not waited for
+            }
         }
 
         public async ValueTask DisposeAsync()
         {
+            _last?.Abandon();
+            while (_unread.TryDequeue(out Batch? batch))
+            {
+                batch.Abandon();
+            }
+
             while (_ahead.TryDequeue(out Batch? batch))
             {
                 await batch.DisposeAsync().ConfigureAwait(false);
             }
+        }
+
+        private async Task ReadAllAsync()
+        {
+            while (_unread.TryDequeue(out Batch? batch))
+            {
+                await batch.ReadAsync().ConfigureAwait(false);
+            }
+
+            // What is added at this moment is read by the next reader, or by the writer.
+            Interlocked.Decrement(ref _readers);
         }
 
         private bool Fits(int size) => _last is not null && _last.Blobs.Count < BatchBlobs && _last.Bytes + size <= _batchBytes;

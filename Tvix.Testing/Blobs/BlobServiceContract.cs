@@ -366,6 +366,56 @@ public abstract class BlobServiceContract : BlobStreamContract
         await AssertHoldsAsync(digest, SampleData.Bytes(100));
     }
 
+    /// <summary>Reading many gives what reading each gives, whatever their sizes and order, even when they repeat or are not there.</summary>
+    [Test]
+    public async Task ReadMany_AnySizesInAnyOrder_GivesWhatReadGives()
+    {
+        List<byte[]> contents = [.. SampleData.BlobSizes.Select(size => SampleData.Bytes(size))];
+        contents.AddRange(Enumerable.Range(0, 300).Select(i => SampleData.Bytes(i * 37, seed: 1 + i)));
+        B3Digest[] digests = new B3Digest[contents.Count];
+        await Service.PutManyAsync([.. contents.Select(content => (ReadOnlyMemory<byte>)content)], digests);
+        int[] order = [.. Enumerable.Range(0, contents.Count), 3, contents.Count - 1];
+        new Random(1).Shuffle(order);
+        List<BlobChunk> wanted = [.. order.Select(i => new BlobChunk(digests[i], (ulong)contents[i].Length + (ulong)(i % 2)))];
+        wanted.Insert(7, new BlobChunk(Unknown, 1000));
+        BlobContent?[] found = new BlobContent?[wanted.Count + 1];
+        await Service.ReadManyAsync(wanted, found);
+        Assert.That(found[7], Is.Null, "what is not there");
+        Assert.That(found[^1], Is.Null, "nothing is written behind the last");
+        for (int i = 0; i < order.Length; i++)
+        {
+            using BlobContent? content = found[i < 7 ? i : i + 1];
+            Assert.That(content, Is.Not.Null, $"at {i}");
+            Assert.That(content!.Memory.Span.SequenceEqual(contents[order[i]]), Is.True, $"at {i}");
+        }
+    }
+
+    /// <summary>Reading none does nothing; too little room for answers is the caller's mistake, and so is a size that nothing can have.</summary>
+    [Test]
+    public async Task ReadMany_NoneOrNonsense_ReadsNothing()
+    {
+        await Service.ReadManyAsync([], Memory<BlobContent?>.Empty);
+        B3Digest digest = await Service.PutAsync(SampleData.Bytes(10));
+        BlobChunk chunk = new(digest, 10);
+        BlobContent?[] found = new BlobContent?[1];
+        Assert.That(async () => await Service.ReadManyAsync([chunk, chunk], found), Throws.InstanceOf<ArgumentException>());
+        Assert.That(async () => await Service.ReadManyAsync(null!, found), Throws.InstanceOf<ArgumentNullException>());
+        Assert.That(async () => await Service.ReadManyAsync([new BlobChunk(digest, ulong.MaxValue)], found), Throws.InstanceOf<ArgumentException>());
+        Assert.That(found[0], Is.Null);
+    }
+
+    /// <summary>A blob that is longer than its size fails the call, and nothing is left to be disposed.</summary>
+    [TestCase(100)]
+    [TestCase(700_000)]
+    public async Task ReadMany_BlobLongerThanItsSize_Throws(int size)
+    {
+        BlobChunk good = new(await Service.PutAsync(SampleData.Bytes(50)), 50);
+        BlobChunk bad = new(await Service.PutAsync(SampleData.Bytes(size)), (ulong)size - 1);
+        BlobContent?[] found = new BlobContent?[2];
+        Assert.That(async () => await Service.ReadManyAsync([good, bad], found), Throws.InstanceOf<InvalidOperationException>());
+        Assert.That(found, Is.All.Null);
+    }
+
     /// <summary>Every member looks at its token.</summary>
     [Test]
     public async Task Anything_Cancelled_Throws()
@@ -378,6 +428,8 @@ public abstract class BlobServiceContract : BlobStreamContract
         Assert.That(async () => await Service.OpenReadAsync(digest, cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Service.GetChunksAsync(digest, cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Service.ReadAsync(digest, 1000, cancelled), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(
+            async () => await Service.ReadManyAsync([new BlobChunk(digest, 1000)], new BlobContent?[1], cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Service.OpenWriteAsync(cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Service.PutAsync(other, cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(

@@ -33,6 +33,9 @@ public sealed class MeasuredBlobServiceTests(bool hasListener) : BlobServiceCont
         await Service.HasAsync(default);
         await Service.GetChunksAsync(digest);
         (await Service.ReadAsync(digest, 100))!.Dispose();
+        BlobContent?[] contents = new BlobContent?[2];
+        await Service.ReadManyAsync([new BlobChunk(digest, 100), new BlobChunk(default, 100)], contents);
+        contents[0]!.Dispose();
         await using (Stream stream = (await Service.OpenReadAsync(digest))!)
         {
             await stream.ReadExactlyAsync(new byte[30]);
@@ -47,7 +50,7 @@ public sealed class MeasuredBlobServiceTests(bool hasListener) : BlobServiceCont
 
         string[] expected =
         [
-            "blob put ok", "blob put_many ok", "blob has ok", "blob has absent", "blob get_chunks ok", "blob read ok", "blob open_read ok",
+            "blob put ok", "blob put_many ok", "blob has ok", "blob has absent", "blob get_chunks ok", "blob read ok", "blob read_many ok", "blob open_read ok",
             "blob open_write ok", "blob complete_write ok",
         ];
         if (_listener is null)
@@ -60,7 +63,7 @@ public sealed class MeasuredBlobServiceTests(bool hasListener) : BlobServiceCont
         Assert.That(_listener.Activities, Is.EqualTo(expected));
         Assert.That(_listener.Digests[2], Is.EqualTo(digest.ToString()));
         Assert.That(_listener.Sum("tvix.castore.blob.written"), Is.EqualTo(135));
-        Assert.That(_listener.Sum("tvix.castore.blob.read"), Is.EqualTo(200));
+        Assert.That(_listener.Sum("tvix.castore.blob.read"), Is.EqualTo(300));
         Assert.That(_listener.TagNames, Has.None.Contains("digest"), "digests are no tags of metrics");
     }
 
