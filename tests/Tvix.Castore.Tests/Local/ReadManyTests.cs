@@ -13,21 +13,17 @@ public sealed class ReadManyTests : StoreFixture
     [Test]
     public async Task ReadMany_OverPacksAndGaps_GivesEach([Values(LocalCompression.None, LocalCompression.Zstd)] LocalCompression compression, [Values(1, 3, 20)] int step)
     {
-        await using LocalStore store = Open(options =>
-        {
-            options.Compression = compression;
-            options.PackSize = 300_000;
-        });
+        await using LocalStore store = Open(options => options.Compression = compression);
 
         // What compresses and what does not, side by side, over several packs.
-        byte[][] contents = [.. Enumerable.Range(0, 400).Select(i => i % 3 == 0 ? new byte[600 + i] : SampleData.Bytes((i * 53) % 9000, seed: i))];
+        byte[][] contents = [.. Enumerable.Range(0, 400).Select(i => i % 3 == 0 ? new byte[600 + i] : SampleData.Bytes((i * 53) % 20_000, seed: i))];
         B3Digest[] digests = new B3Digest[contents.Length];
         foreach (int start in Enumerable.Range(0, 8).Select(i => i * 50))
         {
             await store.Blobs.PutManyAsync([.. contents[start..(start + 50)].Select(content => (ReadOnlyMemory<byte>)content)], digests.AsMemory(start, 50));
         }
 
-        Assert.That(Packs, Has.Length.GreaterThan(compression == LocalCompression.None ? 3 : 1));
+        Assert.That(Packs, Has.Length.GreaterThan(2));
         int[] wanted = [.. Enumerable.Range(0, contents.Length).Where(i => i % step == 0).Reverse()];
         BlobContent?[] found = new BlobContent?[wanted.Length];
         await store.Blobs.ReadManyAsync([.. wanted.Select(i => new BlobChunk(digests[i], (ulong)contents[i].Length))], found);

@@ -98,7 +98,7 @@ public sealed class NarRendererLocalTests
         byte[] contents = new byte[length];
         new Random(1).NextBytes(contents);
         Node file = new Node.File(await store.Blobs.PutAsync(contents), (ulong)length, false);
-        string pack = Directory.EnumerateFiles(Path.Combine(_folder["store"], "packs")).Single();
+        string pack = Directory.EnumerateFiles(Path.Combine(_folder["store"], "packs"), "*.pack").Single();
         byte[] bytes = await File.ReadAllBytesAsync(pack);
         bytes[72 + (length / 3)] ^= 1; // behind the head of the first record
         await File.WriteAllBytesAsync(pack, bytes);
