@@ -6,10 +6,14 @@ namespace Tvix.Store.Nar;
 
 public sealed partial class NarRenderer
 {
-    // A batch should stay in the processor's cache from where it is read to where it is hashed. A few of them keep the processors busy.
-    private const int BatchBytes = 512 << 10;
+    // A batch should stay in the processor's cache from where it is read to where it is hashed, and there should be so many that no reader runs out of them and has
+    // to be woken up again. Together they bound the memory of a rendering.
+    private const int BatchBytes = 256 << 10;
     private const int BatchBlobs = 256;
-    private const int MaxBatches = 4;
+    private const int MaxBatches = 10;
+
+    // The one that writes is one of them. More would not help a writer that gets it all from memory, and take the processors away from others.
+    private const int MaxThreads = 4;
 
     /// <summary>Blobs of a store at hand that are read together.</summary>
     private sealed class Batch(IBlobService blobs, CancellationToken cancellationToken)
@@ -85,7 +89,7 @@ public sealed partial class NarRenderer
     /// </remarks>
     private sealed class BatchQueue(IBlobService blobs, long budget, CancellationToken cancellationToken)
     {
-        private static readonly int MaxReaders = Math.Min(Environment.ProcessorCount, MaxBatches) - 1;
+        private static readonly int MaxReaders = Math.Min(Environment.ProcessorCount, MaxThreads) - 1;
 
         private readonly int _batchBytes = (int)Math.Min(BatchBytes, budget / MaxBatches);
         private readonly Queue<Batch> _ahead = new();
