@@ -151,7 +151,7 @@ def cut(daemon, paths):
     clients = [threading.Thread(target=client) for _ in range(CLIENTS)]
     for thread in clients:
         thread.start()
-    time.sleep(rnd.choice([0.1, 0.3, 0.6]) * rnd.random() + 0.02)
+    time.sleep(rnd.random() * latest)
     daemon.end(signal.SIGKILL)
     for thread in clients:
         thread.join()
@@ -160,13 +160,16 @@ def cut(daemon, paths):
 
 
 start = time.monotonic()
-everything, cuts, resumed, sizes = [], 0, 0, 0
+everything, cuts, resumed = [], 0, 0
+latest = 0.3  # the latest moment of a kill, in seconds: it finds by itself how long uploads take here
 for number in range(rounds):
     done = [path for path in everything if path.acknowledged]
     paths = [Path(rnd.choice(done) if done and rnd.random() < 0.5 else None) for _ in range(rnd.randint(4, 7))]
     everything += paths
     daemon = Daemon()
-    cuts += cut(daemon, paths)
+    hit = cut(daemon, paths)
+    cuts += hit
+    latest *= 1.08 if hit else 0.7
     if number % 20 == 19:
         verify()
 
