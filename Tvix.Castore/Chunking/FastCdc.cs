@@ -16,8 +16,10 @@ namespace Tvix.Castore.Chunking;
 /// Source: W. Xia et al., "The Design of Fast Content-Defined Chunking for Data Deduplication Based Storage Systems" (2020); spec: castore
 /// §3.7. Thread-safe.
 /// </remarks>
-public static class FastCdc
+public static partial class FastCdc
 {
+    private const int HashWindow = 64; // an older byte has been shifted out
+
     /// <summary>The length of the first chunk of some data.</summary>
     /// <param name="window">
     /// The data from the start of the chunk on: at least <see cref="ChunkingParameters.MaxSize"/> bytes, or all there are. With less, the
@@ -39,28 +41,67 @@ public static class FastCdc
         // Bytes are taken in pairs; with an odd length the last byte is never looked at.
         ReadOnlySpan<byte> data = window[..(length & ~1)];
         int centre = Math.Min(parameters.AverageSize, length) & ~1;
-        ulong hash = 0;
-        int cut = Find(data[..centre], parameters.MinSize & ~1, parameters.MaskBeforeCentre, ref hash);
+        int skipped = parameters.MinSize & ~1;
+        data = data[skipped..]; // the hash begins there
+        int cut = Find(data[..(centre - skipped)], 0, parameters.MaskBeforeCentre);
         if (cut < 0)
         {
-            cut = Find(data, centre, parameters.MaskAfterCentre, ref hash);
+            cut = Find(data, centre - skipped, parameters.MaskAfterCentre);
         }
 
-        return cut < 0 ? length : cut;
+        return cut < 0 ? length : skipped + cut;
     }
 
-    /// <summary>
-    /// The first position from <paramref name="start"/> on whose hash has none of the mask's bits; -1 when there is none.
-    /// </summary>
+    /// <summary>The first position from <paramref name="start"/> on whose hash has none of the mask's bits; -1 when there is none.</summary>
+    private static int Find(ReadOnlySpan<byte> data, int start, ulong mask)
+    {
+        if (CanFilter(mask) && data.Length - start >= BlockLength + LaneWindow)
+        {
+            if (start < LaneWindow)
+            {
+                int cut = FindOneByOne(data[..LaneWindow], start, mask);
+                if (cut >= 0)
+                {
+                    return cut;
+                }
+
+                start = LaneWindow;
+            }
+
+            for (; start + BlockLength <= data.Length; start += BlockLength)
+            {
+                int cut = FindInBlock(data, start, mask);
+                if (cut >= 0)
+                {
+                    return start + cut;
+                }
+            }
+        }
+
+        return FindOneByOne(data, start, mask);
+    }
+
+    /// <summary>The hash before a position: of the 64 bytes there, or of all when they are fewer.</summary>
+    private static ulong HashBefore(ReadOnlySpan<byte> data, int position)
+    {
+        ulong hash = 0;
+        foreach (byte b in data[Math.Max(0, position - HashWindow)..position])
+        {
+            hash = (hash << 1) + GearTable.Gear[b];
+        }
+
+        return hash;
+    }
+
     /// <remarks>
     /// The published algorithm takes two bytes per step with a second table and mask, both shifted left by one. No mask has its top bit
     /// set, so comparing the unshifted values is the same, and the step can be of any number of bytes: four here.
     /// </remarks>
-    private static int Find(ReadOnlySpan<byte> data, int start, ulong mask, ref ulong hash)
+    private static int FindOneByOne(ReadOnlySpan<byte> data, int start, ulong mask)
     {
         ref byte bytes = ref MemoryMarshal.GetReference(data);
         ref ulong gear = ref MemoryMarshal.GetReference(GearTable.Gear);
-        ulong h = hash;
+        ulong h = HashBefore(data, start);
         nint i = start;
         nint end = data.Length;
         for (; i <= end - 4; i += 4)
@@ -101,7 +142,6 @@ public static class FastCdc
             }
         }
 
-        hash = h;
         return -1;
     }
 }

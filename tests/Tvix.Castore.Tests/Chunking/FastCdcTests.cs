@@ -72,6 +72,28 @@ public sealed class FastCdcTests
     }
 
     [Test]
+    public void Cut_LongData_AgreesWithThePublishedLoop([Range(0, 59)] int seed)
+    {
+        // Long enough for stretches to be searched side by side. Few different bytes make some hashes repeat, and many half match.
+        Random random = new(seed);
+        byte[] data = new byte[random.Next(1024, 900_000)];
+        int alphabet = (seed % 4) switch { 0 => 256, 1 => 200, 2 => 8, _ => 2 };
+        foreach (ref byte b in data.AsSpan())
+        {
+            b = (byte)random.Next(alphabet);
+        }
+
+        foreach (int average in (int[])[1 << 15, 1 << 17, 1 << 18, 1 << 19])
+        {
+            foreach (int min in (int[])[64, average / 2])
+            {
+                Assert.That(
+                    FastCdc.Cut(data, ChunkingParameters.Create(min, average, 2 * average)), Is.EqualTo(PublishedCut(data, min, average, 2 * average)), $"{min}, {average}");
+            }
+        }
+    }
+
+    [Test]
     public void Gear_EveryEntry_IsThePrefixOfAnMd5()
     {
         byte[] block = new byte[64];
