@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Tvix.Castore.Chunking;
 
 /// <summary>Cuts data that arrives in pieces of any size into chunks. The places do not depend on the pieces.</summary>
@@ -6,10 +8,10 @@ namespace Tvix.Castore.Chunking;
 /// while (splitter.TryNext(ref piece, out chunk)) { use chunk }     // for every piece
 /// while (splitter.TryFinish(out chunk)) { use chunk }              // at the end
 /// </code>
-/// Holds at most one buffer of <see cref="ChunkingParameters.MaxSize"/> bytes, and none while the pieces are large: then chunks are cut
-/// where they are, without copying. Not safe for concurrent use.
+/// Holds at most one pooled buffer of <see cref="ChunkingParameters.MaxSize"/> bytes, which goes back when the splitter is disposed; while the pieces are large,
+/// chunks are cut where they are, without copying. Not safe for concurrent use.
 /// </remarks>
-internal sealed class ChunkSplitter(ChunkingParameters parameters)
+internal sealed class ChunkSplitter(ChunkingParameters parameters) : IDisposable
 {
     private byte[] _buffer = [];
     private int _start;
@@ -88,8 +90,9 @@ internal sealed class ChunkSplitter(ChunkingParameters parameters)
         if (needed > _buffer.Length)
         {
             // Grows by doubling: a small blob must not cost a whole buffer.
-            byte[] larger = GC.AllocateUninitializedArray<byte>((int)Math.Min((uint)parameters.MaxSize, Math.Max(4096, (uint)needed * 2)));
+            byte[] larger = ArrayPool<byte>.Shared.Rent((int)Math.Min((uint)parameters.MaxSize, Math.Max(4096, (uint)needed * 2)));
             _buffer.AsSpan(_start, _count).CopyTo(larger);
+            Return();
             _buffer = larger;
             _start = 0;
         }
@@ -101,5 +104,21 @@ internal sealed class ChunkSplitter(ChunkingParameters parameters)
 
         bytes.CopyTo(_buffer.AsSpan(_start + _count));
         _count = needed;
+    }
+
+    private void Return()
+    {
+        if (_buffer.Length > 0)
+        {
+            ArrayPool<byte>.Shared.Return(_buffer);
+            _buffer = [];
+        }
+    }
+
+    /// <summary>Gives the buffer back; no chunk that was given out may be used any more.</summary>
+    public void Dispose()
+    {
+        Return();
+        _start = _count = 0;
     }
 }

@@ -13,7 +13,7 @@ namespace Tvix.Castore.Import;
 /// <para>A file is executable when its owner may execute it. Times, owners, other mode bits, hard links and extended attributes are not kept; symbolic links are
 /// never followed, not even at the root. Names and targets are taken as bytes.</para>
 /// <para>The walk with its reading, the storing, and whatever a sink does run at the same time, each in the order of a NAR; between them are buffers of a fixed size.
-/// Every file is opened and read once; those of more than 256 KiB twice when the blob service would rather be asked before it is written to
+/// Every file is opened and read once; those of 512 KiB and more twice when the blob service would rather be asked before it is written to
 /// (<see cref="IBlobService.AskedBeforeWriting"/>), and then sent only if they are not there. An instance can be used by several threads.</para>
 /// </remarks>
 /// <param name="blobs">Where contents go.</param>

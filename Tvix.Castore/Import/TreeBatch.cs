@@ -3,10 +3,10 @@ namespace Tvix.Castore.Import;
 /// <summary>A run of a tree in NAR order, with the contents of its files: what travels from the walk to the store and to a sink.</summary>
 internal sealed class TreeBatch
 {
-    public const int BufferSize = 1 << 20;
+    public const int BufferSize = 2 << 20;
 
     /// <summary>Files up to this size travel whole; larger ones in parts.</summary>
-    public const int MaxWholeFile = 256 << 10;
+    public const int MaxWholeFile = (512 << 10) - 1;
 
     private const int MaxItems = 4096;
 

@@ -68,7 +68,11 @@ internal sealed class LocalBlobWriter(LocalStore store) : BlobWriter
         return digest;
     }
 
-    protected override ValueTask DisposeCoreAsync() => ValueTask.CompletedTask;
+    protected override ValueTask DisposeCoreAsync()
+    {
+        _splitter.Dispose();
+        return ValueTask.CompletedTask;
+    }
 
     private void AppendChunk(ReadOnlySpan<byte> chunk)
     {

@@ -40,7 +40,7 @@ public sealed class ChunkSplitterTests
     {
         byte[] data = TestData.Lcg(9, s_small.MaxSize * 2);
         ReadOnlyMemory<byte> input = data;
-        ChunkSplitter splitter = new(s_small);
+        using ChunkSplitter splitter = new(s_small);
         Assert.That(splitter.TryNext(ref input, out ReadOnlyMemory<byte> chunk), Is.True);
         using (Assert.EnterMultipleScope())
         {
@@ -51,13 +51,17 @@ public sealed class ChunkSplitterTests
     }
 
     [Test]
-    public void TryFinish_NothingWritten_IsFalse() => Assert.That(new ChunkSplitter(s_small).TryFinish(out _), Is.False);
+    public void TryFinish_NothingWritten_IsFalse()
+    {
+        using ChunkSplitter splitter = new(s_small);
+        Assert.That(splitter.TryFinish(out _), Is.False);
+    }
 
     [Test]
     public void TryFinish_Done_ANewBlobMayBegin()
     {
         byte[] data = TestData.Lcg(11, 5000);
-        ChunkSplitter splitter = new(s_small);
+        using ChunkSplitter splitter = new(s_small);
         List<byte[]> first = Split(data, [100, 900, 4000], splitter: splitter);
         List<byte[]> second = Split(data, [2500, 2500], splitter: splitter);
         Assert.That(second, Is.EqualTo(first));
@@ -66,7 +70,8 @@ public sealed class ChunkSplitterTests
     private static List<byte[]> Split(
         byte[] data, IEnumerable<int> pieces, ChunkingParameters? parameters = null, ChunkSplitter? splitter = null)
     {
-        splitter ??= new ChunkSplitter(parameters ?? s_small);
+        using ChunkSplitter? own = splitter is null ? new ChunkSplitter(parameters ?? s_small) : null;
+        splitter ??= own!;
         List<byte[]> chunks = [];
         ReadOnlyMemory<byte> rest = data;
         foreach (int piece in pieces.Append(data.Length))

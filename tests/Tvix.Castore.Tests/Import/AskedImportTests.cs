@@ -21,7 +21,7 @@ public sealed class AskedImportTests
         byte[] large = SampleData.Bytes(3_000_000, 1);
         await File.WriteAllBytesAsync(folder["a"], large);
         await File.WriteAllBytesAsync(folder["b"], large);
-        await File.WriteAllBytesAsync(folder["c"], SampleData.Bytes(400_000, 2));
+        await File.WriteAllBytesAsync(folder["c"], SampleData.Bytes(600_000, 2));
         await File.WriteAllBytesAsync(folder["small"], SampleData.Bytes(10, 3));
         AskedBlobService blobs = new();
         MemoryDirectoryService directories = new();

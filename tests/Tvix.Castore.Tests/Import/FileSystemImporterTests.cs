@@ -387,8 +387,8 @@ public sealed class FileSystemImporterTests
     {
         for (int i = 0; i < 60; i++)
         {
-            Write($"small-{i:d3}", SampleData.Bytes(200_000, i));
-            Write($"large-{i:d3}", SampleData.Bytes(400_000, i));
+            Write($"small-{i:d3}", SampleData.Bytes(400_000, i));
+            Write($"large-{i:d3}", SampleData.Bytes(700_000, i));
         }
 
         int open = DiskTree.CountOpen(Source);
