@@ -73,14 +73,19 @@ public sealed class BlobContent : IMemoryOwner<byte>
     /// <summary>Checks the arguments of <see cref="IBlobService.ReadManyAsync"/> and empties the places of the answers.</summary>
     internal static void Prepare(IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents)
     {
+        CheckMany(blobs, contents.Length);
+        contents.Span[..blobs.Count].Clear();
+    }
+
+    /// <summary>Checks what is asked of a call that reads many blobs.</summary>
+    internal static void CheckMany(IReadOnlyList<BlobChunk> blobs, int room)
+    {
         ArgumentNullException.ThrowIfNull(blobs);
-        ArgumentOutOfRangeException.ThrowIfLessThan(contents.Length, blobs.Count);
+        ArgumentOutOfRangeException.ThrowIfLessThan(room, blobs.Count);
         for (int i = 0; i < blobs.Count; i++)
         {
             ArgumentOutOfRangeException.ThrowIfGreaterThan(blobs[i].Size, (ulong)Array.MaxLength, nameof(blobs));
         }
-
-        contents.Span[..blobs.Count].Clear();
     }
 
     /// <summary>Reads blobs one by one: what <see cref="IBlobService.ReadManyAsync"/> does unless a backend knows better.</summary>

@@ -21,4 +21,35 @@ public interface IStoredPieceSource
     /// <exception cref="DigestMismatchException">The stored bytes are damaged.</exception>
     /// <exception cref="StorageException">The backend could not answer.</exception>
     ValueTask<StoredPiece?> ReadStoredAsync(B3Digest digest, CancellationToken cancellationToken = default);
+
+    /// <summary>Reads many blobs or chunks at once, each as <see cref="ReadStoredAsync"/> does.</summary>
+    /// <param name="blobs">Which, each with the length in bytes that it should have.</param>
+    /// <param name="pieces">
+    /// Receives the pieces, in the same order, which the caller disposes; <see langword="null"/> for those that are not there or kept in several. When this throws, it holds none.
+    /// </param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <exception cref="ArgumentException"><paramref name="pieces"/> is too short.</exception>
+    /// <exception cref="InvalidOperationException">A blob is longer than the caller says.</exception>
+    /// <inheritdoc cref="ReadStoredAsync" path="/exception"/>
+    async ValueTask ReadStoredManyAsync(IReadOnlyList<BlobChunk> blobs, Memory<StoredPiece?> pieces, CancellationToken cancellationToken = default)
+    {
+        StoredPiece.Prepare(blobs, pieces);
+        try
+        {
+            for (int i = 0; i < blobs.Count; i++)
+            {
+                StoredPiece? piece = await ReadStoredAsync(blobs[i].Digest, cancellationToken).ConfigureAwait(false);
+                pieces.Span[i] = piece;
+                if ((ulong)(piece?.Size ?? 0) > blobs[i].Size)
+                {
+                    throw BlobContent.TooLong(blobs[i].Digest, (int)blobs[i].Size);
+                }
+            }
+        }
+        catch
+        {
+            StoredPiece.DisposeAll(pieces.Span[..blobs.Count]);
+            throw;
+        }
+    }
 }

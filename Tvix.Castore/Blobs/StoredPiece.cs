@@ -29,6 +29,16 @@ public sealed class StoredPiece : IDisposable
         IsZstdFrame = isZstdFrame;
     }
 
+    /// <summary>Takes over a blob's own bytes.</summary>
+    /// <param name="content">The bytes; disposed with the piece.</param>
+    public StoredPiece(BlobContent content)
+    {
+        ArgumentNullException.ThrowIfNull(content);
+        _owner = content;
+        _memory = content.Memory;
+        Size = _memory.Length;
+    }
+
     /// <summary>The bytes that are kept: the blob's own, or a zstd frame of them.</summary>
     /// <exception cref="ObjectDisposedException">The piece was disposed.</exception>
     public ReadOnlyMemory<byte> Memory => _owner is not null ? _memory : throw new ObjectDisposedException(nameof(StoredPiece));
@@ -41,4 +51,22 @@ public sealed class StoredPiece : IDisposable
 
     /// <summary>Gives the memory back. Disposing again does nothing.</summary>
     public void Dispose() => Interlocked.Exchange(ref _owner, null)?.Dispose();
+
+    /// <summary>Gives back what a call has got that cannot get the rest.</summary>
+    internal static void DisposeAll(Span<StoredPiece?> pieces)
+    {
+        foreach (StoredPiece? piece in pieces)
+        {
+            piece?.Dispose();
+        }
+
+        pieces.Clear();
+    }
+
+    /// <summary>Checks the arguments of <see cref="IStoredPieceSource.ReadStoredManyAsync"/> and empties the places of the answers.</summary>
+    internal static void Prepare(IReadOnlyList<BlobChunk> blobs, Memory<StoredPiece?> pieces)
+    {
+        BlobContent.CheckMany(blobs, pieces.Length);
+        pieces.Span[..blobs.Count].Clear();
+    }
 }

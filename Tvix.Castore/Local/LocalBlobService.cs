@@ -69,6 +69,15 @@ internal sealed class LocalBlobService(LocalStore store) : IBlobService, IStored
         return new(store.ReadStored(digest));
     }
 
+    public ValueTask ReadStoredManyAsync(
+        IReadOnlyList<BlobChunk> blobs, Memory<StoredPiece?> pieces, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        StoredPiece.Prepare(blobs, pieces);
+        store.ReadStoredChunks(blobs, pieces.Span[..blobs.Count]);
+        return default;
+    }
+
     public async ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();

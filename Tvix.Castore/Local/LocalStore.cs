@@ -148,32 +148,10 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
     /// <returns>Whether all are there.</returns>
     internal bool ReadChunks(IReadOnlyList<BlobChunk> chunks, Span<BlobContent?> contents)
     {
-        State state = Opened;
-        List<PlacedChunk> placed = new(chunks.Count);
-        using (PackIndex.Reader reader = state.Index.Rent())
-        {
-            reader.BeginSnapshot();
-            try
-            {
-                for (int i = 0; i < chunks.Count; i++)
-                {
-                    B3Digest digest = chunks[i].Digest;
-                    if (reader.TryFind(RecordKind.Chunk, digest, out RecordLocation location))
-                    {
-                        placed.Add(location.LogicalLength <= (long)chunks[i].Size
-                            ? new PlacedChunk(digest, location, i) : throw BlobContent.TooLong(digest, (int)chunks[i].Size));
-                    }
-                }
-            }
-            finally
-            {
-                reader.EndSnapshot();
-            }
-        }
-
+        List<PlacedChunk> placed = Place(chunks);
         try
         {
-            state.Files.ReadMany(placed, contents);
+            Opened.Files.ReadMany(placed, contents, unpack: true);
         }
         catch
         {
@@ -182,6 +160,54 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         }
 
         return placed.Count == chunks.Count;
+    }
+
+    /// <summary>As <see cref="ReadChunks"/>, the way they are stored.</summary>
+    internal void ReadStoredChunks(IReadOnlyList<BlobChunk> chunks, Span<StoredPiece?> pieces)
+    {
+        List<PlacedChunk> placed = Place(chunks);
+        BlobContent?[] contents = new BlobContent?[chunks.Count];
+        try
+        {
+            Opened.Files.ReadMany(placed, contents, unpack: false);
+        }
+        catch
+        {
+            BlobContent.DisposeAll(contents);
+            throw;
+        }
+
+        foreach ((_, RecordLocation location, int index) in placed)
+        {
+            BlobContent content = contents[index]!;
+            pieces[index] = new StoredPiece(content, content.Memory, (int)location.LogicalLength, isZstdFrame: !location.IsRaw);
+        }
+    }
+
+    /// <summary>Finds those of many chunks that are there.</summary>
+    private List<PlacedChunk> Place(IReadOnlyList<BlobChunk> chunks)
+    {
+        List<PlacedChunk> placed = new(chunks.Count);
+        using PackIndex.Reader reader = Opened.Index.Rent();
+        reader.BeginSnapshot();
+        try
+        {
+            for (int i = 0; i < chunks.Count; i++)
+            {
+                B3Digest digest = chunks[i].Digest;
+                if (reader.TryFind(RecordKind.Chunk, digest, out RecordLocation location))
+                {
+                    placed.Add(location.LogicalLength <= (long)chunks[i].Size
+                        ? new PlacedChunk(digest, location, i) : throw BlobContent.TooLong(digest, (int)chunks[i].Size));
+                }
+            }
+        }
+        finally
+        {
+            reader.EndSnapshot();
+        }
+
+        return placed;
     }
 
     /// <summary>A chunk the way it is stored; <see langword="null"/> when there is none.</summary>

@@ -17,8 +17,9 @@ internal sealed partial class PackFiles
     /// </summary>
     /// <param name="chunks">The chunks; gets sorted.</param>
     /// <param name="contents">Receives the bytes of each at its index. After an exception, some may be there.</param>
+    /// <param name="unpack">Whether what is compressed is decompressed; if not, its frame is the content, checked as by <see cref="ReadStored"/>.</param>
     /// <inheritdoc cref="Read"/>
-    public void ReadMany(List<PlacedChunk> chunks, Span<BlobContent?> contents)
+    public void ReadMany(List<PlacedChunk> chunks, Span<BlobContent?> contents, bool unpack)
     {
         chunks.Sort();
         int[] places = new int[chunks.Count];
@@ -26,7 +27,7 @@ internal sealed partial class PackFiles
         while (!rest.IsEmpty)
         {
             int count = PlanGroup(rest, places, out int length);
-            ReadGroup(rest[..count], places, length, contents);
+            ReadGroup(rest[..count], places, length, contents, unpack);
             rest = rest[count..];
         }
     }
@@ -61,7 +62,7 @@ internal sealed partial class PackFiles
     private static bool IsNext(RecordLocation before, RecordLocation at) =>
         at.Pack == before.Pack && at.Offset - (before.Offset + RecordHeader.Size + before.StoredLength) <= MaxGap;
 
-    private void ReadGroup(ReadOnlySpan<PlacedChunk> chunks, ReadOnlySpan<int> places, int length, Span<BlobContent?> contents)
+    private void ReadGroup(ReadOnlySpan<PlacedChunk> chunks, ReadOnlySpan<int> places, int length, Span<BlobContent?> contents, bool unpack)
     {
         SharedArray array = new(length);
         try
@@ -74,7 +75,7 @@ internal sealed partial class PackFiles
                     end++;
                 }
 
-                ReadRun(chunks[start..end], places[start..end], array, contents);
+                ReadRun(chunks[start..end], places[start..end], array, contents, unpack);
                 start = end;
             }
 
@@ -86,7 +87,7 @@ internal sealed partial class PackFiles
         }
     }
 
-    private void ReadRun(ReadOnlySpan<PlacedChunk> chunks, ReadOnlySpan<int> places, SharedArray array, Span<BlobContent?> contents)
+    private void ReadRun(ReadOnlySpan<PlacedChunk> chunks, ReadOnlySpan<int> places, SharedArray array, Span<BlobContent?> contents, bool unpack)
     {
         RecordLocation first = chunks[0].Location;
         int end = places[^1] + RecordHeader.Size + chunks[^1].Location.StoredLength;
@@ -100,7 +101,7 @@ internal sealed partial class PackFiles
                 throw Damaged(digest, at, "the file ends within the record");
             }
 
-            if (IsRaw(at))
+            if (at.IsRaw)
             {
                 contents[index] = BlobContent.OfShared(array, places[i] + RecordHeader.Size, at.StoredLength);
             }
@@ -108,13 +109,17 @@ internal sealed partial class PackFiles
             {
                 ReadOnlySpan<byte> record = array.Array.AsSpan(places[i], length);
                 CheckRecord(record, RecordKind.Chunk, digest, at, out RecordHeader header);
-                contents[index] = Unpack(in header, record[RecordHeader.Size..], at);
+                if (unpack)
+                {
+                    contents[index] = Unpack(in header, record[RecordHeader.Size..], at);
+                    continue;
+                }
+
+                CheckFrame(in header, record[RecordHeader.Size..], at);
+                contents[index] = BlobContent.OfShared(array, places[i] + RecordHeader.Size, at.StoredLength);
             }
         }
     }
-
-    /// <summary>Only what is compressed has another length.</summary>
-    private static bool IsRaw(RecordLocation at) => at.StoredLength == at.LogicalLength;
 
     /// <summary>Holds what was not unpacked to its digests.</summary>
     private void CheckRaw(ReadOnlySpan<PlacedChunk> chunks, Span<BlobContent?> contents)
@@ -123,7 +128,7 @@ internal sealed partial class PackFiles
         int count = 0;
         foreach (ref readonly PlacedChunk chunk in chunks)
         {
-            if (IsRaw(chunk.Location))
+            if (chunk.Location.IsRaw)
             {
                 messages[count++] = contents[chunk.Index]!.Memory;
             }
@@ -134,7 +139,7 @@ internal sealed partial class PackFiles
         count = 0;
         foreach (ref readonly PlacedChunk chunk in chunks)
         {
-            if (IsRaw(chunk.Location) && actual[count++] != chunk.Digest)
+            if (chunk.Location.IsRaw && actual[count++] != chunk.Digest)
             {
                 // As one that is alone, which tells what is wrong.
                 contents[chunk.Index]!.Dispose();

@@ -39,7 +39,7 @@ internal sealed partial class PackFiles(string folder) : IDisposable
             throw Damaged(key, location, "the length in the index is absurd");
         }
 
-        if (kind == RecordKind.Chunk && location.StoredLength == location.LogicalLength && location.StoredLength >= LargePayload
+        if (kind == RecordKind.Chunk && location.IsRaw && location.StoredLength >= LargePayload
             && TryReadRaw(key, location) is { } raw)
         {
             return raw;
@@ -68,8 +68,7 @@ internal sealed partial class PackFiles(string folder) : IDisposable
             throw Damaged(key, location, "the length in the index is absurd");
         }
 
-        // Only what is compressed has another length.
-        if (location.StoredLength == location.LogicalLength)
+        if (location.IsRaw)
         {
             BlobContent content = Read(RecordKind.Chunk, key, location);
             return new StoredPiece(content, content.Memory, content.Memory.Length, isZstdFrame: false);
@@ -80,11 +79,7 @@ internal sealed partial class PackFiles(string folder) : IDisposable
         {
             Span<byte> bytes = record.Memory.Span;
             CheckRecord(bytes[..ReadAt(location.Pack, location.Offset, bytes)], RecordKind.Chunk, key, location, out RecordHeader header);
-            if (header.Codec != RecordCodec.Zstd || !ZstdFrame.TryMeasure(bytes[RecordHeader.Size..], out ulong length) || length != (ulong)header.LogicalLength)
-            {
-                throw Damaged(key, location, "the payload is not the frame that its record says");
-            }
-
+            CheckFrame(in header, bytes[RecordHeader.Size..], location);
             return new StoredPiece(record, record.Memory[RecordHeader.Size..], (int)header.LogicalLength, isZstdFrame: true);
         }
         catch
@@ -95,6 +90,15 @@ internal sealed partial class PackFiles(string folder) : IDisposable
     }
 
     /// <exception cref="DigestMismatchException">What was read is not the whole record that the index tells of.</exception>
+    /// <summary>Checks a payload that is passed on compressed, as far as that goes without decompressing it.</summary>
+    private void CheckFrame(in RecordHeader header, ReadOnlySpan<byte> payload, RecordLocation location)
+    {
+        if (header.Codec != RecordCodec.Zstd || !ZstdFrame.TryMeasure(payload, out ulong length) || length != (ulong)header.LogicalLength)
+        {
+            throw Damaged(header.Key, location, "the payload is not the frame that its record says");
+        }
+    }
+
     private void CheckRecord(ReadOnlySpan<byte> bytes, RecordKind kind, B3Digest key, RecordLocation location, out RecordHeader header)
     {
         if (bytes.Length < RecordHeader.Size + location.StoredLength)

@@ -16,11 +16,14 @@ public sealed partial class NarRenderer
     private const int MaxThreads = 4;
 
     /// <summary>Blobs of a store at hand that are read together.</summary>
-    private sealed class Batch(IBlobService blobs, CancellationToken cancellationToken)
+    /// <param name="blobs">The store.</param>
+    /// <param name="stored">The same store, when it is asked for what it keeps; otherwise <see langword="null"/>.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    private sealed class Batch(IBlobService blobs, IStoredPieceSource? stored, CancellationToken cancellationToken)
     {
         private readonly List<BlobChunk> _blobs = [];
         private readonly TaskCompletionSource _done = new(TaskCreationOptions.RunContinuationsAsynchronously);
-        private BlobContent?[] _contents = [];
+        private StoredPiece?[] _pieces = [];
         private bool _failed;
 
         public IReadOnlyList<BlobChunk> Blobs => _blobs;
@@ -39,7 +42,7 @@ public sealed partial class NarRenderer
         /// <summary>Reads the blobs, once. Failures come to light when the blobs are taken.</summary>
         public async Task ReadAsync()
         {
-            _contents = new BlobContent?[_blobs.Count];
+            _pieces = new StoredPiece?[_blobs.Count];
             Task reading = ReadCoreAsync();
             await reading.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
             _failed = !reading.IsCompletedSuccessfully;
@@ -50,35 +53,59 @@ public sealed partial class NarRenderer
         public void Abandon() => _done.SetResult();
 
         /// <summary>Gives one of the blobs away, once.</summary>
-        public ValueTask<BlobContent?> TakeAsync(int index) => IsDone && !_failed ? new(Take(index)) : new(TakeLaterAsync(index));
+        public ValueTask<StoredPiece?> TakeAsync(int index) => IsDone && !_failed ? new(Take(index)) : new(TakeLaterAsync(index));
 
         public async ValueTask DisposeAsync()
         {
             await _done.Task.ConfigureAwait(false);
-            for (int i = 0; i < _contents.Length; i++)
+            for (int i = 0; i < _pieces.Length; i++)
             {
                 Take(i)?.Dispose();
             }
         }
 
         // Whatever a store throws at once is part of the task.
-        private async Task ReadCoreAsync() => await blobs.ReadManyAsync(_blobs, _contents, cancellationToken).ConfigureAwait(false);
-
-        private BlobContent? Take(int index)
+        private async Task ReadCoreAsync()
         {
-            BlobContent? content = _contents[index];
-            _contents[index] = null;
-            return content;
+            if (stored is not null)
+            {
+                await stored.ReadStoredManyAsync(_blobs, _pieces, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
+            BlobContent?[] contents = new BlobContent?[_blobs.Count];
+            await blobs.ReadManyAsync(_blobs, contents, cancellationToken).ConfigureAwait(false);
+            for (int i = 0; i < contents.Length; i++)
+            {
+                _pieces[i] = contents[i] is { } content ? new StoredPiece(content) : null;
+            }
         }
 
-        private async Task<BlobContent?> TakeLaterAsync(int index)
+        private StoredPiece? Take(int index)
+        {
+            StoredPiece? piece = _pieces[index];
+            _pieces[index] = null;
+            return piece;
+        }
+
+        private async Task<StoredPiece?> TakeLaterAsync(int index)
         {
             await _done.Task.ConfigureAwait(false);
             cancellationToken.ThrowIfCancellationRequested();
 
             // When one of many fails, each is asked for by itself: so what comes before it is written, and it is clear which one it is.
-            return !_failed ? Take(index)
-                : await blobs.ReadAsync(_blobs[index].Digest, (int)_blobs[index].Size, cancellationToken).ConfigureAwait(false);
+            if (!_failed)
+            {
+                return Take(index);
+            }
+
+            if (stored is not null)
+            {
+                return await stored.ReadStoredAsync(_blobs[index].Digest, cancellationToken).ConfigureAwait(false);
+            }
+
+            BlobContent? content = await blobs.ReadAsync(_blobs[index].Digest, (int)_blobs[index].Size, cancellationToken).ConfigureAwait(false);
+            return content is null ? null : new StoredPiece(content);
         }
     }
 
@@ -87,7 +114,11 @@ public sealed partial class NarRenderer
     /// A store at hand does all the work of a read before it answers. So other threads read the batches, in order, as long as there are any; and the one that
     /// writes reads, too, instead of waiting: it often gets what it needs without a thread having to wake up.
     /// </remarks>
-    private sealed class BatchQueue(IBlobService blobs, long budget, CancellationToken cancellationToken)
+    /// <param name="blobs">The store.</param>
+    /// <param name="stored">The same store, when it is asked for what it keeps; otherwise <see langword="null"/>.</param>
+    /// <param name="budget">How many bytes may be read ahead; one blob may be in any case.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    private sealed class BatchQueue(IBlobService blobs, IStoredPieceSource? stored, long budget, CancellationToken cancellationToken)
     {
         private static readonly int MaxReaders = Math.Min(Environment.ProcessorCount, MaxThreads) - 1;
 
@@ -105,7 +136,7 @@ public sealed partial class NarRenderer
             if (!Fits(size))
             {
                 StartLast();
-                _last = new Batch(blobs, cancellationToken);
+                _last = new Batch(blobs, stored, cancellationToken);
                 _ahead.Enqueue(_last);
             }
 

@@ -38,11 +38,15 @@ public sealed partial class NarRenderer
         Step Step, PathComponent Name, Node? Node, BlobContent? Content = null, Task<BlobContent?>? Reading = null, Batch? Batch = null, int Index = 0);
 
     /// <summary>Goes through a tree in the order of the output, ahead of what is written, and starts to read what will be needed.</summary>
-    private sealed class Walk(NarRenderer renderer, Node root, CancellationToken cancellationToken)
+    /// <param name="renderer">Whose services are used.</param>
+    /// <param name="root">The root of the tree.</param>
+    /// <param name="stored">The store, when it is asked for what it keeps; otherwise <see langword="null"/>.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    private sealed class Walk(NarRenderer renderer, Node root, IStoredPieceSource? stored, CancellationToken cancellationToken)
     {
         private readonly NarRenderOptions _options = renderer._options;
-        private readonly BatchQueue? _batches = renderer._pieces is not null && renderer._options is { PrefetchBytes: > 0, PrefetchBlobs: > 0 }
-            ? new BatchQueue(renderer._blobs, renderer._options.PrefetchBytes, cancellationToken) : null;
+        private readonly BatchQueue? _batches = stored is not null || (renderer._pieces is not null && renderer._options is { PrefetchBytes: > 0, PrefetchBlobs: > 0 })
+            ? new BatchQueue(renderer._blobs, stored, renderer._options.PrefetchBytes, cancellationToken) : null;
         private readonly TreeDirectories _directories = new(renderer._directories, root);
         private readonly Queue<Item> _queue = new();
         private readonly Stack<Frame> _open = new();
@@ -69,7 +73,7 @@ public sealed partial class NarRenderer
                     {
                         _batches!.Reach(batch);
                     }
-                    else if (item.Step == Step.Node && item.Node is Node.File file && IsRead(file))
+                    else if (item is { Step: Step.Node, Node: Node.File file } && IsRead(file))
                     {
                         _bytesAhead -= (long)file.Size;
                         _ = item.Reading is null ? _contentsAhead-- : _readingAhead--;
@@ -207,7 +211,7 @@ public sealed partial class NarRenderer
                 && _bytesAhead + (long)file.Size <= _options.PrefetchBytes;
         }
 
-        private bool IsBatched(Node.File file) => IsRead(file) && file.Size <= BatchedLength;
+        private bool IsBatched(Node.File file) => !IsEmpty(file) && file.Size <= BatchedLength && (stored is not null || renderer.IsSmall(file));
 
         private void Enqueue(PathComponent name, Node node)
         {
@@ -290,7 +294,7 @@ public sealed partial class NarRenderer
                 _chunks = chunks;
                 _nextChunk = 0;
             }
-            else if (chunks is { Count: 0 } && renderer.IsSmall(file))
+            else if (chunks is { Count: 0 } && (renderer.IsSmall(file) || (stored is not null && file.Size <= ChunkedBlobStream.DefaultMaxChunkBytes)))
             {
                 // In one piece. Here there may be no room for it, but what there is ends soon.
                 _queue.Enqueue(_batches!.Add(item, file.Digest, (int)file.Size));

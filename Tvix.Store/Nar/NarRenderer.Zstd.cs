@@ -40,15 +40,7 @@ public sealed partial class NarRenderer
         NarWriter writer = new(frames, leaveOpen: true);
         await using (writer.ConfigureAwait(false))
         {
-            if (_pieces is null)
-            {
-                await RenderAsync(root, writer, cancellationToken).ConfigureAwait(false);
-            }
-            else
-            {
-                await RenderStoredAsync(_pieces, root, writer, frames, cancellationToken).ConfigureAwait(false);
-            }
-
+            await RenderAsync(root, writer, _pieces is null ? null : frames, cancellationToken).ConfigureAwait(false);
             NarWriter.Check(await frames.FinishAsync(cancellationToken).ConfigureAwait(false));
             return writer.BytesWritten;
         }
@@ -71,104 +63,27 @@ public sealed partial class NarRenderer
         }
     }
 
-    /// <summary>Writes a tree one node at a time. A store that can give pieces has them at hand, so there is nothing to read ahead for.</summary>
-    private async Task RenderStoredAsync(
-        IStoredPieceSource pieces, Node root, NarWriter writer, ZstdFrameWriter frames, CancellationToken cancellationToken)
+    /// <summary>Writes a small file that the store does not keep in one piece, one chunk at a time.</summary>
+    private async ValueTask WriteInChunksAsync(
+        NarWriter writer, ZstdFrameWriter frames, PathComponent name, Node.File file, CancellationToken cancellationToken)
     {
-        TreeDirectories directories = new(_directories, root);
-        Stack<(CastoreDirectory Directory, int Next)> open = new();
-        await WriteNodeAsync(default, root).ConfigureAwait(false);
-        while (open.TryPop(out (CastoreDirectory Directory, int Next) top))
+        IReadOnlyList<BlobChunk> chunks = await _blobs.GetChunksAsync(file.Digest, cancellationToken).ConfigureAwait(false) ?? throw MissingBlob(writer, name, file);
+        if (chunks.Count == 0)
         {
-            if (top.Next == top.Directory.Count)
-            {
-                await writer.EndDirectoryAsync(cancellationToken).ConfigureAwait(false);
-                continue;
-            }
-
-            open.Push((top.Directory, top.Next + 1));
-            DirectoryEntry entry = top.Directory[top.Next];
-            await WriteNodeAsync(entry.Name, entry.Node).ConfigureAwait(false);
-        }
-
-        await writer.CompleteAsync(cancellationToken).ConfigureAwait(false);
-
-        async ValueTask WriteNodeAsync(PathComponent name, Node node)
-        {
-            switch (node)
-            {
-                case Node.Directory directory:
-                    await writer.BeginDirectoryAsync(name, cancellationToken).ConfigureAwait(false);
-                    open.Push((await directories.GetAsync(directory.Digest, writer.ParentPath, cancellationToken).ConfigureAwait(false), 0));
-                    break;
-                case Node.Symlink symlink:
-                    await writer.WriteSymlinkAsync(name, symlink.Target, cancellationToken).ConfigureAwait(false);
-                    break;
-                case Node.File file:
-                    await WriteStoredFileAsync(pieces, writer, frames, name, file, cancellationToken).ConfigureAwait(false);
-                    break;
-                default:
-                    throw new ArgumentException("Not a kind of node.", nameof(root));
-            }
-        }
-    }
-
-    private async ValueTask WriteStoredFileAsync(
-        IStoredPieceSource pieces, NarWriter writer, ZstdFrameWriter frames, PathComponent name, Node.File file, CancellationToken cancellationToken)
-    {
-        if (IsEmpty(file))
-        {
-            await writer.BeginFileAsync(name, file.Executable, file.Size, cancellationToken).ConfigureAwait(false);
+            await WriteLargeAsync(writer, name, file, cancellationToken).ConfigureAwait(false); // there, but not as a piece
             return;
         }
 
-        IReadOnlyList<BlobChunk> chunks = [];
-        using StoredPiece? whole = await pieces.ReadStoredAsync(file.Digest, cancellationToken).ConfigureAwait(false);
-        if (whole is null)
-        {
-            chunks = await _blobs.GetChunksAsync(file.Digest, cancellationToken).ConfigureAwait(false) ?? throw MissingBlob(writer, name, file);
-            if (chunks.Count == 0)
-            {
-                await WriteLargeAsync(writer, name, file, cancellationToken).ConfigureAwait(false); // there, but not as a piece
-                return;
-            }
-        }
-
-        UInt128 size = whole is not null ? (UInt128)whole.Size : chunks.Aggregate(UInt128.Zero, static (sum, chunk) => sum + chunk.Size);
-        if (size != file.Size)
+        if (chunks.Aggregate(UInt128.Zero, static (sum, chunk) => sum + chunk.Size) != file.Size)
         {
             throw WrongLength(writer, name, file);
         }
 
         await writer.BeginFileAsync(name, file.Executable, file.Size, cancellationToken).ConfigureAwait(false);
-        if (whole is not null)
-        {
-            await WritePieceAsync(writer, frames, whole, cancellationToken).ConfigureAwait(false);
-            return;
-        }
-
         foreach (BlobChunk chunk in chunks.Where(static chunk => chunk.Size > 0))
         {
-            using StoredPiece piece = await pieces.ReadStoredAsync(chunk.Digest, cancellationToken).ConfigureAwait(false)
-                ?? throw new StorageException($"The chunk {chunk.Digest} of the blob {file.Digest} is missing.");
-            if ((ulong)piece.Size != chunk.Size)
-            {
-                throw new StorageException($"The chunk {chunk.Digest} has {piece.Size} bytes, not {chunk.Size} as the list of chunks of the blob {file.Digest} says.");
-            }
-
-            await WritePieceAsync(writer, frames, piece, cancellationToken).ConfigureAwait(false);
+            using StoredPiece? piece = await _pieces!.ReadStoredAsync(chunk.Digest, cancellationToken).ConfigureAwait(false);
+            await WriteChunkAsync(writer, frames, file, chunk, piece, cancellationToken).ConfigureAwait(false);
         }
-    }
-
-    private static async ValueTask WritePieceAsync(NarWriter writer, ZstdFrameWriter frames, StoredPiece piece, CancellationToken cancellationToken)
-    {
-        if (!piece.IsZstdFrame)
-        {
-            await writer.WriteContentsAsync(piece.Memory, cancellationToken).ConfigureAwait(false);
-            return;
-        }
-
-        NarWriter.Check(await frames.WriteFrameAsync(piece.Memory, cancellationToken).ConfigureAwait(false));
-        writer.SkipContents(piece.Size);
     }
 }

@@ -2,6 +2,7 @@ using System.IO.Pipelines;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Composition;
+using Tvix.Castore.Compression;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
 
@@ -52,7 +53,7 @@ public sealed partial class NarRenderer
         NarWriter writer = new(destination, leaveOpen: true);
         await using (writer.ConfigureAwait(false))
         {
-            await RenderAsync(root, writer, cancellationToken).ConfigureAwait(false);
+            await RenderAsync(root, writer, frames: null, cancellationToken).ConfigureAwait(false);
             return writer.BytesWritten;
         }
     }
@@ -66,15 +67,19 @@ public sealed partial class NarRenderer
         NarWriter writer = new(destination, leaveOpen: true);
         await using (writer.ConfigureAwait(false))
         {
-            await RenderAsync(root, writer, cancellationToken).ConfigureAwait(false);
+            await RenderAsync(root, writer, frames: null, cancellationToken).ConfigureAwait(false);
             return writer.BytesWritten;
         }
     }
 
-    private async Task RenderAsync(Node root, NarWriter writer, CancellationToken cancellationToken)
+    /// <param name="root">The root of the tree.</param>
+    /// <param name="writer">Where everything goes that was not stored as a frame.</param>
+    /// <param name="frames">Where frames of the store go, which then has to be one that can give them.</param>
+    /// <param name="cancellationToken">Ends the rendering.</param>
+    private async Task RenderAsync(Node root, NarWriter writer, ZstdFrameWriter? frames, CancellationToken cancellationToken)
     {
         using CancellationTokenSource reads = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Walk walk = new(this, root, reads.Token);
+        Walk walk = new(this, root, frames is null ? null : _pieces, reads.Token);
         try
         {
             while (await walk.NextAsync().ConfigureAwait(false) is { Step: not Step.None } item)
@@ -82,8 +87,8 @@ public sealed partial class NarRenderer
                 await (item.Step switch
                 {
                     Step.EndOfDirectory => writer.EndDirectoryAsync(cancellationToken),
-                    Step.FilePiece => WritePieceAsync(writer, item, cancellationToken),
-                    _ => WriteNodeAsync(writer, item, cancellationToken),
+                    Step.FilePiece => WriteChunkAsync(writer, frames, item, cancellationToken),
+                    _ => WriteNodeAsync(writer, frames, item, cancellationToken),
                 }).ConfigureAwait(false);
             }
 
@@ -96,14 +101,15 @@ public sealed partial class NarRenderer
         }
     }
 
-    private ValueTask WriteNodeAsync(NarWriter writer, Item item, CancellationToken cancellationToken) => item.Node switch
+    private ValueTask WriteNodeAsync(NarWriter writer, ZstdFrameWriter? frames, Item item, CancellationToken cancellationToken) => item.Node switch
     {
         Node.Directory => writer.BeginDirectoryAsync(item.Name, cancellationToken),
         Node.Symlink symlink => writer.WriteSymlinkAsync(item.Name, symlink.Target, cancellationToken),
         Node.File file when IsEmpty(file) =>
             writer.WriteFileAsync(item.Name, file.Executable, ReadOnlyMemory<byte>.Empty, cancellationToken),
         Node.File file when item.Step == Step.FileHead => writer.BeginFileAsync(item.Name, file.Executable, file.Size, cancellationToken),
-        Node.File file when item.Step == Step.Node && IsSmall(file) => WriteSmallAsync(writer, item, file, cancellationToken),
+        Node.File file when item.Step == Step.Node && (item.Batch is not null || IsSmall(file)) =>
+            WriteWholeAsync(writer, frames, item, file, cancellationToken),
         Node.File file => WriteLargeAsync(writer, item.Name, file, cancellationToken),
         _ => throw new ArgumentException("Not a kind of node.", nameof(item)),
     };
@@ -112,54 +118,86 @@ public sealed partial class NarRenderer
 
     private bool IsSmall(Node.File file) => file.Size <= (ulong)_options.SmallBlobBytes;
 
-    private static async ValueTask WriteSmallAsync(NarWriter writer, Item item, Node.File file, CancellationToken cancellationToken)
+    private async ValueTask WriteWholeAsync(
+        NarWriter writer, ZstdFrameWriter? frames, Item item, Node.File file, CancellationToken cancellationToken)
     {
-        BlobContent? content;
+        StoredPiece? piece;
         try
         {
-            content = item.Batch is { } batch ? await batch.TakeAsync(item.Index).ConfigureAwait(false)
-                : item.Reading is { } reading ? await reading.ConfigureAwait(false)
-                : item.Content;
+            piece = item.Batch is { } batch ? await batch.TakeAsync(item.Index).ConfigureAwait(false)
+                : (item.Reading is { } reading ? await reading.ConfigureAwait(false) : item.Content) is { } content ? new StoredPiece(content)
+                : null;
         }
         catch (InvalidOperationException e) when (e is not ObjectDisposedException)
         {
             throw WrongLength(writer, item.Name, file, e); // what a blob that exceeds the limit, its recorded size, is answered with
         }
 
-        using (content ?? throw MissingBlob(writer, item.Name, file))
+        if (piece is null && frames is not null)
         {
-            if ((ulong)content.Memory.Length != file.Size)
+            await WriteInChunksAsync(writer, frames, item.Name, file, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        using (piece ?? throw MissingBlob(writer, item.Name, file))
+        {
+            if ((ulong)piece.Size != file.Size)
             {
                 throw WrongLength(writer, item.Name, file);
             }
 
-            await writer.WriteFileAsync(item.Name, file.Executable, content.Memory, cancellationToken).ConfigureAwait(false);
+            if (!piece.IsZstdFrame)
+            {
+                await writer.WriteFileAsync(item.Name, file.Executable, piece.Memory, cancellationToken).ConfigureAwait(false);
+                return;
+            }
+
+            await writer.BeginFileAsync(item.Name, file.Executable, file.Size, cancellationToken).ConfigureAwait(false);
+            await WritePieceAsync(writer, frames, piece, cancellationToken).ConfigureAwait(false);
         }
     }
 
-    private static async ValueTask WritePieceAsync(NarWriter writer, Item item, CancellationToken cancellationToken)
+    private static async ValueTask WriteChunkAsync(NarWriter writer, ZstdFrameWriter? frames, Item item, CancellationToken cancellationToken)
     {
         BlobChunk chunk = item.Batch!.Blobs[item.Index];
         Node.File file = (Node.File)item.Node!;
-        BlobContent? content;
+        StoredPiece? piece;
         try
         {
-            content = await item.Batch.TakeAsync(item.Index).ConfigureAwait(false);
+            piece = await item.Batch.TakeAsync(item.Index).ConfigureAwait(false);
         }
         catch (InvalidOperationException e) when (e is not ObjectDisposedException)
         {
             throw WrongChunk(chunk, file, e);
         }
 
-        using (content ?? throw new StorageException($"The chunk {chunk.Digest} of the blob {file.Digest} is missing."))
+        using (piece)
         {
-            if ((ulong)content.Memory.Length != chunk.Size)
-            {
-                throw WrongChunk(chunk, file);
-            }
-
-            await writer.WriteContentsAsync(content.Memory, cancellationToken).ConfigureAwait(false);
+            await WriteChunkAsync(writer, frames, file, chunk, piece, cancellationToken).ConfigureAwait(false);
         }
+    }
+
+    private static ValueTask WriteChunkAsync(
+        NarWriter writer, ZstdFrameWriter? frames, Node.File file, BlobChunk chunk, StoredPiece? piece, CancellationToken cancellationToken)
+    {
+        if (piece is null)
+        {
+            throw new StorageException($"The chunk {chunk.Digest} of the blob {file.Digest} is missing.");
+        }
+
+        return (ulong)piece.Size == chunk.Size ? WritePieceAsync(writer, frames, piece, cancellationToken) : throw WrongChunk(chunk, file);
+    }
+
+    private static async ValueTask WritePieceAsync(NarWriter writer, ZstdFrameWriter? frames, StoredPiece piece, CancellationToken cancellationToken)
+    {
+        if (!piece.IsZstdFrame)
+        {
+            await writer.WriteContentsAsync(piece.Memory, cancellationToken).ConfigureAwait(false);
+            return;
+        }
+
+        NarWriter.Check(await frames!.WriteFrameAsync(piece.Memory, cancellationToken).ConfigureAwait(false));
+        writer.SkipContents(piece.Size);
     }
 
     private async ValueTask WriteLargeAsync(NarWriter writer, PathComponent name, Node.File file, CancellationToken cancellationToken)

@@ -100,6 +100,78 @@ public sealed class StoredPieceTests : StoreFixture
         Assert.That(async () => await SourceOf(store).ReadStoredAsync(digest), Throws.InstanceOf<DigestMismatchException>());
     }
 
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task ReadStoredMany_AnyMixture_GivesWhatReadStoredGives(bool byDefault)
+    {
+        await using LocalStore store = Open(options => options.Compression = LocalCompression.Zstd);
+        IStoredPieceSource source = byDefault ? new OneByOne(SourceOf(store)) : SourceOf(store);
+        byte[] random = SampleData.Bytes(5000, 1);
+        byte[] large = SampleData.Bytes(3_000_000, 2); // in several chunks
+        List<BlobChunk> asked = [];
+        foreach (byte[] content in (byte[][])[s_text, random, large, [1], s_text])
+        {
+            asked.Add(new BlobChunk(await store.Blobs.PutAsync(content), (ulong)content.Length));
+        }
+
+        asked.Insert(2, new BlobChunk(new B3Digest(new byte[32]), 7)); // not there
+        asked.Add(asked[1] with { Size = 6000 }); // shorter than the caller is ready for
+        StoredPiece?[] pieces = new StoredPiece?[asked.Count + 1];
+        await source.ReadStoredManyAsync(asked, pieces);
+        for (int i = 0; i < asked.Count; i++)
+        {
+            using StoredPiece? expected = await SourceOf(store).ReadStoredAsync(asked[i].Digest);
+            Assert.That(pieces[i]?.IsZstdFrame, Is.EqualTo(expected?.IsZstdFrame), $"{i}");
+            Assert.That(pieces[i]?.Size, Is.EqualTo(expected?.Size), $"{i}");
+            Assert.That(pieces[i]?.Memory.ToArray(), Is.EqualTo(expected?.Memory.ToArray()), $"{i}");
+            pieces[i]?.Dispose();
+        }
+
+        Assert.That(pieces.Select(piece => piece is not null), Is.EqualTo(new[] { true, true, false, false, true, true, true, false }));
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task ReadStoredMany_OfABlobThatIsTooLong_ThrowsAndHoldsNothing(bool byDefault)
+    {
+        await using LocalStore store = Open(options => options.Compression = LocalCompression.Zstd);
+        IStoredPieceSource source = byDefault ? new OneByOne(SourceOf(store)) : SourceOf(store);
+        B3Digest digest = await store.Blobs.PutAsync(s_text);
+        StoredPiece?[] pieces = new StoredPiece?[2];
+        Assert.That(
+            async () => await source.ReadStoredManyAsync([new BlobChunk(digest, (ulong)s_text.Length), new BlobChunk(digest, (ulong)s_text.Length - 1)], pieces),
+            Throws.InvalidOperationException);
+        Assert.That(pieces, Is.All.Null);
+        Assert.That(async () => await source.ReadStoredManyAsync([new BlobChunk(digest, 1)], default), Throws.InstanceOf<ArgumentException>());
+    }
+
+    [TestCase(true)]
+    [TestCase(false)]
+    public async Task ReadStoredMany_OfADamagedRecord_ThrowsAndHoldsNothing(bool compressed)
+    {
+        await using LocalStore store = Open(options => options.Compression = compressed ? LocalCompression.Zstd : LocalCompression.None);
+        BlobChunk first = new(await store.Blobs.PutAsync(s_text), (ulong)s_text.Length);
+        byte[] record = await File.ReadAllBytesAsync(Packs.Single());
+        byte[] other = [.. s_text, .. s_text];
+        BlobChunk second = new(await store.Blobs.PutAsync(other), (ulong)other.Length);
+        byte[] both = await File.ReadAllBytesAsync(Packs.Single());
+        foreach (int at in (int[])[.. compressed ? (int[])[0, 4, 20, 40, RecordHeader.Size - 1, RecordHeader.Size] : [], RecordHeader.Size + 5])
+        {
+            byte[] damaged = [.. both];
+            damaged[record.Length + at] ^= 0x10;
+            await File.WriteAllBytesAsync(Packs.Single(), damaged);
+            StoredPiece?[] pieces = new StoredPiece?[2];
+            Assert.That(
+                async () => await SourceOf(store).ReadStoredManyAsync([first, second], pieces), Throws.InstanceOf<DigestMismatchException>(), $"byte {at}");
+            Assert.That(pieces, Is.All.Null);
+        }
+    }
+
+    private sealed class OneByOne(IStoredPieceSource inner) : IStoredPieceSource
+    {
+        public ValueTask<StoredPiece?> ReadStoredAsync(B3Digest digest, CancellationToken cancellationToken = default) => inner.ReadStoredAsync(digest, cancellationToken);
+    }
+
     [Test]
     public async Task Dispose_Twice_GivesTheMemoryBackOnce()
     {
