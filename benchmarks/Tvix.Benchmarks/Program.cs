@@ -1,10 +1,12 @@
 using System.Diagnostics;
 using BenchmarkDotNet.Running;
 using Tvix.Benchmarks.Grpc;
+using Tvix.Benchmarks.Local;
 using Tvix.Castore.Blake3;
 
 // dotnet run -c Release --project benchmarks/Tvix.Benchmarks -- --filter '*Blake3*'
 // dotnet run -c Release --project benchmarks/Tvix.Benchmarks -- hash FILE [THREADS]       beside: b3sum --num-threads THREADS FILE
+// … -- growth FOLDER [--blobs 16M]                                                       see StoreGrowth
 // … -- grpc-load HOST:PORT PIECE WORK… and … -- grpc-serve PIECE                                                   see benchmarks/grpc.sh
 if (args is ["hash", string path, ..])
 {
@@ -27,6 +29,18 @@ if (args is ["grpc-serve", string piece])
 {
     await using BareServer server = await BareServer.StartAsync(int.Parse(piece));
     await server.WaitAsync();
+    return;
+}
+
+if (args is ["growth", .. string[] growth])
+{
+    await StoreGrowth.RunAsync(growth);
+    return;
+}
+
+if (args is ["growth-open", string folder, string blobs, string fillingPeak])
+{
+    await StoreGrowth.OpenAsync(folder, long.Parse(blobs), fillingPeak);
     return;
 }
 
