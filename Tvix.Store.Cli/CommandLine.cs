@@ -76,6 +76,7 @@ internal static class CommandLine
             global.StoreDirectory,
             global.Quiet,
             ImportCommand.Create(tool),
+            IngestCommand.Create(tool),
             NarCommand.Create(tool),
             NarInfoCommand.Create(tool),
             ListingCommand.Create(tool),

@@ -137,8 +137,23 @@ internal sealed class ImportCommand
         }
     }
 
-    private async Task<PathInfo> ImportAsync(
-        ParseResult arguments, TvixStore store, string path, bool isTar, StoreImportOptions options, CancellationToken cancellationToken)
+    private Task<PathInfo> ImportAsync(
+        ParseResult arguments, TvixStore store, string path, bool isTar, StoreImportOptions options, CancellationToken cancellationToken) =>
+        WithErrorsAsync(path, () => _tool.WithProgressAsync(arguments, "importing " + Path.GetFileName(path), async progress =>
+        {
+            if (!isTar)
+            {
+                return await store.ImportAsync(path, options, progress.ForImport(), cancellationToken);
+            }
+
+            await using Stream archive = path == "-" ? _tool.Environment.OpenInput() : OpenFile(path);
+            TarTopLevel topLevel = arguments.GetValue(_top) ? TarTopLevel.Whole : TarTopLevel.SingleDirectory;
+            TarImportOptions tarOptions = new() { TopLevel = topLevel };
+            return await store.ImportTarAsync(archive, options, tarOptions, progress.ForImport(), cancellationToken);
+        }));
+
+    /// <summary>Imports a path that a user gave, and says what is wrong with it in words for users.</summary>
+    public static async Task<T> WithErrorsAsync<T>(string path, Func<Task<T>> import)
     {
         if (path.Length == 0)
         {
@@ -147,18 +162,7 @@ internal sealed class ImportCommand
 
         try
         {
-            return await _tool.WithProgressAsync(arguments, "importing " + Path.GetFileName(path), async progress =>
-            {
-                if (!isTar)
-                {
-                    return await store.ImportAsync(path, options, progress.ForImport(), cancellationToken);
-                }
-
-                await using Stream archive = path == "-" ? _tool.Environment.OpenInput() : OpenFile(path);
-                TarTopLevel topLevel = arguments.GetValue(_top) ? TarTopLevel.Whole : TarTopLevel.SingleDirectory;
-                TarImportOptions tarOptions = new() { TopLevel = topLevel };
-                return await store.ImportTarAsync(archive, options, tarOptions, progress.ForImport(), cancellationToken);
-            });
+            return await import();
         }
         catch (ArgumentException e)
         {
