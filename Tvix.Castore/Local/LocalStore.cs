@@ -106,22 +106,13 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
     /// <summary>Which of many objects are there, in one look at the index.</summary>
     internal bool[] ContainsMany(RecordKind kind, ReadOnlySpan<B3Digest> digests)
     {
-        bool[] found = new bool[digests.Length];
-        using PackIndex.Reader reader = Opened.Index.Rent();
-        reader.BeginSnapshot();
-        try
+        RecordLocation?[] locations = new RecordLocation?[digests.Length];
+        using (PackIndex.Reader reader = Opened.Index.Rent())
         {
-            for (int i = 0; i < digests.Length; i++)
-            {
-                found[i] = reader.TryFind(kind, digests[i], out _);
-            }
-        }
-        finally
-        {
-            reader.EndSnapshot();
+            reader.FindMany(kind, digests, locations);
         }
 
-        return found;
+        return Array.ConvertAll(locations, location => location is not null);
     }
 
     /// <summary>A record's payload, verified; <see langword="null"/> when there is none.</summary>
@@ -187,24 +178,26 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
     /// <summary>Finds those of many chunks that are there.</summary>
     private List<PlacedChunk> Place(IReadOnlyList<BlobChunk> chunks)
     {
-        List<PlacedChunk> placed = new(chunks.Count);
-        using PackIndex.Reader reader = Opened.Index.Rent();
-        reader.BeginSnapshot();
-        try
+        B3Digest[] digests = new B3Digest[chunks.Count];
+        for (int i = 0; i < digests.Length; i++)
         {
-            for (int i = 0; i < chunks.Count; i++)
-            {
-                B3Digest digest = chunks[i].Digest;
-                if (reader.TryFind(RecordKind.Chunk, digest, out RecordLocation location))
-                {
-                    placed.Add(location.LogicalLength <= (long)chunks[i].Size
-                        ? new PlacedChunk(digest, location, i) : throw BlobContent.TooLong(digest, (int)chunks[i].Size));
-                }
-            }
+            digests[i] = chunks[i].Digest;
         }
-        finally
+
+        RecordLocation?[] locations = new RecordLocation?[digests.Length];
+        using (PackIndex.Reader reader = Opened.Index.Rent())
         {
-            reader.EndSnapshot();
+            reader.FindMany(RecordKind.Chunk, digests, locations);
+        }
+
+        List<PlacedChunk> placed = new(digests.Length);
+        for (int i = 0; i < digests.Length; i++)
+        {
+            if (locations[i] is { } location)
+            {
+                placed.Add(location.LogicalLength <= (long)chunks[i].Size
+                    ? new PlacedChunk(digests[i], location, i) : throw BlobContent.TooLong(digests[i], (int)chunks[i].Size));
+            }
         }
 
         return placed;

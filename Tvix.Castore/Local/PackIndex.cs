@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Collections.Concurrent;
+using System.Runtime.InteropServices;
 using Tvix.Castore.Model;
 
 namespace Tvix.Castore.Local;
@@ -141,9 +142,16 @@ internal sealed class PackIndex : IDisposable
     {
         InTransaction(toDisk, () =>
         {
-            foreach (ref readonly IndexRow row in System.Runtime.InteropServices.CollectionsMarshal.AsSpan(rows))
+            ReadOnlySpan<IndexRow> span = CollectionsMarshal.AsSpan(rows);
+            using KeyOrder order = new(span.Length);
+            for (int i = 0; i < span.Length; i++)
             {
-                Insert(in row);
+                order.Keys[i] = KeyOf(span[i].Kind, span[i].Key);
+            }
+
+            foreach (int i in order.Sort())
+            {
+                Insert(in span[i]);
             }
 
             _setLength.Bind(1, packLength);
@@ -364,6 +372,32 @@ internal sealed class PackIndex : IDisposable
             return found;
         }
 
+        /// <summary>Looks up many objects, which share one snapshot, and each page of the index is read once.</summary>
+        /// <param name="kind">What they are; not <see cref="RecordKind.Named"/>.</param>
+        /// <param name="digests">Their digests.</param>
+        /// <param name="locations">Receives where each is; <see langword="null"/> for one that is not there.</param>
+        public void FindMany(RecordKind kind, ReadOnlySpan<B3Digest> digests, Span<RecordLocation?> locations)
+        {
+            using KeyOrder order = new(digests.Length);
+            for (int i = 0; i < digests.Length; i++)
+            {
+                order.Keys[i] = KeyOf(kind, digests[i]);
+            }
+
+            _begin.Run();
+            try
+            {
+                foreach (int i in order.Sort())
+                {
+                    locations[i] = TryFind(kind, digests[i], out RecordLocation location) ? location : null;
+                }
+            }
+            finally
+            {
+                _end.Run();
+            }
+        }
+
         private bool TryFindNamed(ReadOnlySpan<byte> key, out RecordLocation location)
         {
             _findNamed.Bind(1, key);
@@ -381,11 +415,6 @@ internal sealed class PackIndex : IDisposable
             _findTime.Bind(1, bytes);
             return ScalarOf(_findTime);
         }
-
-        /// <summary>Makes many look-ups cheaper: they share one snapshot until <see cref="EndSnapshot"/>.</summary>
-        public void BeginSnapshot() => _begin.Run();
-
-        public void EndSnapshot() => _end.Run();
 
         /// <summary>The keys of named values in ascending order, after a given one; at most <paramref name="limit"/>.</summary>
         public List<(B3Digest Key, RecordLocation Location)> ListNamed(B3Digest? after, int limit)

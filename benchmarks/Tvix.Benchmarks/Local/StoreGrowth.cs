@@ -276,6 +276,7 @@ internal static class StoreGrowth
     {
         private readonly Stack<byte[]> _buffers = new(Enumerable.Range(0, InFlight).Select(_ => new byte[BatchCount * BlobBytes]));
         private long _windowBegin;
+        private TimeSpan _windowCpu;
         private long _windowBlobs;
 
         /// <summary>Microseconds for a blob in the slowest second so far.</summary>
@@ -286,6 +287,7 @@ internal static class StoreGrowth
         {
             TimeSpan cpu = Environment.CpuUsage.TotalTime;
             long begin = _windowBegin = Stopwatch.GetTimestamp();
+            (_windowCpu, _windowBlobs) = (cpu, 0);
             Queue<(Task Put, byte[] Buffer, int Count)> inFlight = [];
             for (long next = from; next < to; next += BatchCount)
             {
@@ -331,13 +333,14 @@ internal static class StoreGrowth
             if (window.TotalSeconds >= 1)
             {
                 double micros = window.TotalMicroseconds / _windowBlobs;
+                TimeSpan cpu = Environment.CpuUsage.TotalTime;
                 Worst = Math.Max(Worst, micros);
                 if (chart)
                 {
-                    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{done}\t{micros:f2}"));
+                    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{done}\t{micros:f1}\t{(cpu - _windowCpu).TotalMicroseconds / _windowBlobs:f1}"));
                 }
 
-                (_windowBegin, _windowBlobs) = (Stopwatch.GetTimestamp(), 0);
+                (_windowBegin, _windowCpu, _windowBlobs) = (Stopwatch.GetTimestamp(), cpu, 0);
             }
         }
     }
