@@ -15,17 +15,14 @@ public sealed partial class LocalStore : IVerifiableStore, IStoreStatisticsSourc
         cancellationToken.ThrowIfCancellationRequested();
         State state = Opened;
         using PackIndex.Reader index = state.Index.Rent();
-        (long chunks, long chunkBytes, _) = index.Sum(RecordKind.Chunk);
-        (long blobs, _, _) = index.Sum(RecordKind.Blob);
-        (long directories, long directoryBytes, _) = index.Sum(RecordKind.Directory);
-        (long named, _, _) = index.Sum(RecordKind.Named);
+        (long Count, long LogicalBytes, long StoredBytes)[] sums = index.Sum();
         return new(new StoreStatistics
         {
-            Chunks = chunks,
-            ChunkedBlobs = blobs,
-            Directories = directories,
-            NamedValues = named,
-            UniqueBytes = chunkBytes + directoryBytes,
+            Chunks = sums[(int)RecordKind.Chunk].Count,
+            ChunkedBlobs = sums[(int)RecordKind.Blob].Count,
+            Directories = sums[(int)RecordKind.Directory].Count,
+            NamedValues = sums[(int)RecordKind.Named].Count,
+            UniqueBytes = sums[(int)RecordKind.Chunk].LogicalBytes + sums[(int)RecordKind.Directory].LogicalBytes,
             StoredBytes = index.ListPacks().Sum(pack => new FileInfo(state.Files.PathOf(pack.Pack)) is { Exists: true } file ? file.Length : 0),
             IndexBytes = Directory.EnumerateFiles(Path, PackIndex.FileName + "*").Sum(file => new FileInfo(file).Length),
         });
@@ -53,7 +50,7 @@ public sealed partial class LocalStore : IVerifiableStore, IStoreStatisticsSourc
             }
         }
 
-        long total = index.Sum(RecordKind.Chunk).Count + index.Sum(RecordKind.Blob).Count + index.Sum(RecordKind.Directory).Count + index.Sum(RecordKind.Named).Count;
+        long total = index.Sum().Sum(sum => sum.Count);
         long objects = 0;
         long bytes = 0;
         HashSet<B3Digest> damagedChunks = [];

@@ -480,18 +480,25 @@ internal sealed class PackIndex : IDisposable
             return packs;
         }
 
-        /// <summary>The number of records of a kind, what they stand for and what they take, in bytes.</summary>
-        public (long Count, long LogicalBytes, long StoredBytes) Sum(RecordKind kind)
+        /// <summary>For each kind, by its number: how many records there are, what they stand for and what they take, in bytes. Reads the whole index once.</summary>
+        public (long Count, long LogicalBytes, long StoredBytes)[] Sum()
         {
-            using SqliteStatement sum = _database.PrepareOnce(
-                kind == RecordKind.Named
-                    ? "select count(*), coalesce(sum(stored), 0), coalesce(sum(stored), 0) from named"
-                    : $"select count(*), coalesce(sum(size), 0), coalesce(sum(stored), 0) from "
-                        + $"(select size, stored from objects where key & 3 = {(int)kind} union all select size, stored from collisions where kind = {(int)kind})");
-            sum.Step();
-            var result = (sum.GetInt64(0), sum.GetInt64(1), sum.GetInt64(2));
-            sum.Reset();
-            return result;
+            var sums = new (long, long, long)[(int)RecordKind.Named + 1];
+            string columns = string.Join(", ", Enumerable.Range(1, (int)RecordKind.Directory).Select(
+                kind => $"count(*) filter (where kind = {kind}), coalesce(sum(size) filter (where kind = {kind}), 0), coalesce(sum(stored) filter (where kind = {kind}), 0)"));
+            using SqliteStatement objects = _database.PrepareOnce(
+                $"select {columns} from (select key & 3 as kind, size, stored from objects union all select kind, size, stored from collisions)");
+            objects.Step();
+            for (int kind = 1; kind <= (int)RecordKind.Directory; kind++)
+            {
+                int column = 3 * (kind - 1);
+                sums[kind] = (objects.GetInt64(column), objects.GetInt64(column + 1), objects.GetInt64(column + 2));
+            }
+
+            using SqliteStatement named = _database.PrepareOnce("select count(*), coalesce(sum(stored), 0) from named");
+            named.Step();
+            sums[(int)RecordKind.Named] = (named.GetInt64(0), named.GetInt64(1), named.GetInt64(1));
+            return sums;
         }
 
         public void Dispose() => _index.Return(this);

@@ -368,6 +368,6 @@ public sealed class LocalStoreTests : StoreFixture
         Assert.That(blob, Is.EqualTo(new RecordLocation(2, 7, 8, 9)));
         Assert.That(reader.TryFind(RecordKind.Blob, digests[1], out _), Is.False);
         Assert.That(reader.ListByLocation().Select(row => (row.Kind, row.Key)), Is.EquivalentTo(rows.Select(row => (row.Kind, row.Key))));
-        Assert.That(reader.Sum(RecordKind.Chunk), Is.EqualTo((3, 63, 30)));
+        Assert.That(reader.Sum()[(int)RecordKind.Chunk], Is.EqualTo((3, 63, 30)));
     }
 }
