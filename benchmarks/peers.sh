@@ -10,6 +10,6 @@
 # A row is one kind of work. Ours and one peer run by turns, then ours and the next; before each run memory is touched, and the input and the stores are read, so that neither fresh pages nor a cold
 # cache are measured. Ratios are medians of the ratios of neighbours, times are medians. What a peer cannot do is a dash; why is on standard error. A tree named v1 with a v2 beside it is
 # taken for two versions of the same: then the second is stored beside the first, too. Ours is durable on return, the peers are as they come (restic, casync and git do not flush).
-# Needs python3. Debian: apt-get install nix-bin borgbackup restic casync ostree git b3sum
+# A peak below 20 MB is not told from 20 MB: that is what the process has from which the tools are started. Needs python3. Debian: apt-get install nix-bin borgbackup restic casync ostree git b3sum
 set -euo pipefail
 exec python3 "$(dirname "${BASH_SOURCE[0]}")/peers/peers.py" "$@"

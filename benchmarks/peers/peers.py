@@ -121,7 +121,7 @@ class Table:
                 mine = [measure(ours, self.inputs, self.input_size) for _ in range(RUNS)]
         except Failure as failure:
             complain(f"{self.name}, {name}, {OURS}: {failure}")
-            mine = []
+            mine, theirs, ratios = [], {}, {}
         finally:
             subprocess.run(["bash", "-c", ours.leave], cwd=W, check=False)
         for tool, some in [(OURS, mine), *theirs.items()]:
