@@ -369,5 +369,32 @@ public sealed class LocalStoreTests : StoreFixture
         Assert.That(reader.TryFind(RecordKind.Blob, digests[1], out _), Is.False);
         Assert.That(reader.ListByLocation().Select(row => (row.Kind, row.Key)), Is.EquivalentTo(rows.Select(row => (row.Kind, row.Key))));
         Assert.That(reader.Sum()[(int)RecordKind.Chunk], Is.EqualTo((3, 63, 30)));
+        Assert.That(reader.Sum()[(int)RecordKind.Blob], Is.EqualTo((1, 9, 8)));
+        Assert.That(reader.Sum()[(int)RecordKind.Directory], Is.EqualTo((0, 0, 0)));
+
+        RecordLocation?[] locations = new RecordLocation?[4];
+        reader.FindMany(RecordKind.Chunk, [digests[2], digests[3], digests[0], digests[1]], locations);
+        Assert.That(locations.Select(location => location?.LogicalLength), Is.EqualTo(new long?[] { 22, null, 20, 21 }));
+    }
+
+    [Test]
+    public void FindMany_DigestsInNoOrder_AnswersInTheirs()
+    {
+        const int Count = 1000;
+        Directory.CreateDirectory(StorePath);
+        B3Digest[] digests = [.. Enumerable.Range(0, Count).Select(i => Tvix.Castore.Blake3.Blake3Hasher.HashData(BitConverter.GetBytes(i)))];
+        using PackIndex index = PackIndex.Open(StorePath, TimeSpan.FromSeconds(1), flush: false);
+        index.Commit([.. digests.Index().Where(d => d.Index % 3 != 0).Select(d => RowOf(d.Index))], 1, 1);
+
+        using PackIndex.Reader reader = index.Rent();
+        int[] asked = [.. Enumerable.Range(0, Count), 4, 4, 3, 3]; // some twice
+        RecordLocation?[] locations = new RecordLocation?[asked.Length];
+        reader.FindMany(RecordKind.Chunk, Array.ConvertAll(asked, i => digests[i]), locations);
+        Assert.That(locations, Is.EqualTo(asked.Select(i => i % 3 != 0 ? RowOf(i).Location : (RecordLocation?)null)));
+
+        reader.FindMany(RecordKind.Chunk, [], []);
+        Assert.That(reader.TryFind(RecordKind.Chunk, digests[1], out _), Is.True, "the snapshot is given back");
+
+        IndexRow RowOf(int i) => new(RecordKind.Chunk, digests[i], new RecordLocation(1, i, 2, 3), 0);
     }
 }
