@@ -274,12 +274,12 @@ def measure_tree(tree):
     table.row(
         "import again, nothing changed", ours(none, f"import {tree}", once=imported, **store),
         [storing_again(name, tree) for name in ("nix", "git", "ostree", "borg", "restic", "casync")])
-    if offers("import", "--change-cache"):
-        cached = f"import --change-cache={W}/changes {tree}"
+    if offers("import", "--change-cache-file"):
+        cached = f"import --change-cache-file {W}/changes {tree}"
         borg = f"borg create --compression none --files-cache ctime,size,inode {W}/borg::$RANDOM$RANDOM {tree}"
         table.row(
-            "import again, with a cache of what changed",
-            ours(none, cached, once=f"{wipe('tvix', 'changes')}; run=\"{TOOL} --store {none} {cached}\"; $run && $run", **store),
+            "import again, with the change cache",
+            ours(none, cached, once=f"{wipe('tvix')}; rm -f {W}/changes*; run=\"{TOOL} --store {none} {cached}\"; $run && $run", **store),
             [
                 storing_again("borg", tree, f"exec {borg}", once=borg),
                 storing_again("restic", tree, f"exec restic --no-cache -q -r {W}/restic --compression off backup {tree}"),
