@@ -57,6 +57,10 @@ public sealed class CachingBlobService : IBlobService, IWrittenElsewhere<IBlobSe
         || await _far.HasAsync(digest, cancellationToken).ConfigureAwait(false);
 
     /// <inheritdoc/>
+    public ValueTask HasManyAsync(IReadOnlyList<B3Digest> digests, Memory<bool> found, CancellationToken cancellationToken = default) =>
+        NearAndFar.HasManyAsync(_near, _far, digests, found, cancellationToken);
+
+    /// <inheritdoc/>
     public async ValueTask<Stream?> OpenReadAsync(B3Digest digest, CancellationToken cancellationToken = default)
     {
         Stream? stream = await _near.OpenReadAsync(digest, cancellationToken).ConfigureAwait(false);

@@ -45,6 +45,23 @@ public interface IBlobService
     /// <see cref="HasAsync"/>.</remarks>
     IBlobService? AskedBeforeWriting => null;
 
+    /// <summary>Whether each of many blobs, or chunks of those digests, is there. Backends that can look them up together do.</summary>
+    /// <param name="digests">The blobs. One may be asked for twice.</param>
+    /// <param name="found">Receives the answers, in the same order; at least as long as <paramref name="digests"/>.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <exception cref="ArgumentException"><paramref name="found"/> is too short.</exception>
+    /// <exception cref="StorageException">The backend could not answer.</exception>
+    async ValueTask HasManyAsync(IReadOnlyList<B3Digest> digests, Memory<bool> found, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(digests);
+        ArgumentOutOfRangeException.ThrowIfLessThan(found.Length, digests.Count);
+        for (int i = 0; i < digests.Count; i++)
+        {
+            bool answer = await HasAsync(digests[i], cancellationToken).ConfigureAwait(false);
+            found.Span[i] = answer;
+        }
+    }
+
     /// <summary>Stores a blob whose bytes are at hand.</summary>
     /// <returns>Its digest, once the blob is stored.</returns>
     async ValueTask<B3Digest> PutAsync(ReadOnlyMemory<byte> content, CancellationToken cancellationToken = default)

@@ -20,6 +20,28 @@ internal sealed class LocalBlobService(LocalStore store) : IBlobService, IStored
         return new(index.TryFind(RecordKind.Chunk, digest, out _) || index.TryFind(RecordKind.Blob, digest, out _));
     }
 
+    public ValueTask HasManyAsync(IReadOnlyList<B3Digest> digests, Memory<bool> found, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(digests);
+        ArgumentOutOfRangeException.ThrowIfLessThan(found.Length, digests.Count);
+        cancellationToken.ThrowIfCancellationRequested();
+        using PackIndex.Reader index = store.RentIndex();
+        index.BeginSnapshot();
+        try
+        {
+            for (int i = 0; i < digests.Count; i++)
+            {
+                found.Span[i] = index.TryFind(RecordKind.Chunk, digests[i], out _) || index.TryFind(RecordKind.Blob, digests[i], out _);
+            }
+        }
+        finally
+        {
+            index.EndSnapshot();
+        }
+
+        return default;
+    }
+
     public ValueTask<Stream?> OpenReadAsync(B3Digest digest, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();

@@ -12,6 +12,9 @@ internal sealed class MeasuredBlobService(IBlobService inner, string name) : Mea
                 "has", digest, (inner, digest), static (s, token) => s.inner.HasAsync(s.digest, token), static found => found, cancellationToken)
             : inner.HasAsync(digest, cancellationToken);
 
+    public ValueTask HasManyAsync(IReadOnlyList<B3Digest> digests, Memory<bool> found, CancellationToken cancellationToken = default) =>
+        ServiceMeter.IsEnabled ? HasManyMeasuredAsync(digests, found, cancellationToken) : inner.HasManyAsync(digests, found, cancellationToken);
+
     public ValueTask<Stream?> OpenReadAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
         ServiceMeter.IsEnabled || Instruments.BytesRead.Enabled
             ? OpenMeasuredReadAsync(digest, cancellationToken)
@@ -56,6 +59,19 @@ internal sealed class MeasuredBlobService(IBlobService inner, string name) : Mea
         ServiceMeter.IsEnabled || Instruments.BytesRead.Enabled
             ? ReadManyMeasuredAsync(blobs, contents, cancellationToken)
             : inner.ReadManyAsync(blobs, contents, cancellationToken);
+
+    private async ValueTask HasManyMeasuredAsync(IReadOnlyList<B3Digest> digests, Memory<bool> found, CancellationToken cancellationToken) =>
+        await Meter.MeasureAsync(
+            "has_many",
+            null,
+            (inner, digests, found),
+            static async (s, token) =>
+            {
+                await s.inner.HasManyAsync(s.digests, s.found, token).ConfigureAwait(false);
+                return true;
+            },
+            static done => done,
+            cancellationToken).ConfigureAwait(false);
 
     private async ValueTask<Stream?> OpenMeasuredReadAsync(B3Digest digest, CancellationToken cancellationToken)
     {

@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using Google.Protobuf;
 using Tvix.Castore;
@@ -56,6 +57,25 @@ public sealed partial class GrpcBlobService : IBlobService
     /// <inheritdoc/>
     public async ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
         await StatAsync(digest, sendChunks: false, static _ => "", cancellationToken).ConfigureAwait(false) is not null;
+
+    /// <inheritdoc/>
+    /// <remarks>One call for each different blob, several at a time: <see cref="GrpcBlobServiceOptions.MaxParallelCalls"/>.</remarks>
+    public async ValueTask HasManyAsync(IReadOnlyList<B3Digest> digests, Memory<bool> found, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(digests);
+        ArgumentOutOfRangeException.ThrowIfLessThan(found.Length, digests.Count);
+        cancellationToken.ThrowIfCancellationRequested();
+        ConcurrentDictionary<B3Digest, bool> answers = new();
+        ParallelOptions options = new() { MaxDegreeOfParallelism = _options.MaxParallelCalls, CancellationToken = cancellationToken };
+        await Parallel.ForEachAsync(
+            digests.Distinct(),
+            options,
+            async (digest, token) => answers[digest] = await HasAsync(digest, token).ConfigureAwait(false)).ConfigureAwait(false);
+        for (int i = 0; i < digests.Count; i++)
+        {
+            found.Span[i] = answers[digests[i]];
+        }
+    }
 
     /// <inheritdoc/>
     public ValueTask<IReadOnlyList<BlobChunk>?> GetChunksAsync(B3Digest digest, CancellationToken cancellationToken = default) =>

@@ -390,6 +390,26 @@ public abstract class BlobServiceContract : BlobStreamContract
         }
     }
 
+    /// <summary>Many are asked for at once: whole ones, chunked ones, unknown ones, the same one twice.</summary>
+    [Test]
+    public async Task HasMany_SomeOfThemUnknown_GivesWhatHasGives()
+    {
+        B3Digest small = await Service.PutAsync(SampleData.Bytes(50));
+        B3Digest large = await Service.PutAsync(SampleData.Bytes(1_500_000));
+        bool[] found = [false, true, false, false, true, true];
+        await Service.HasManyAsync([small, Unknown, large, small, Unknown], found);
+        Assert.That(found, Is.EqualTo((bool[])[true, false, true, true, false, true]), "and nothing is written behind the last");
+    }
+
+    /// <summary>Asking for none does nothing; too little room for answers is the caller's mistake.</summary>
+    [Test]
+    public async Task HasMany_NoneOrNonsense_AsksNothing()
+    {
+        await Service.HasManyAsync([], Memory<bool>.Empty);
+        Assert.That(async () => await Service.HasManyAsync([Unknown, Unknown], new bool[1]), Throws.InstanceOf<ArgumentException>());
+        Assert.That(async () => await Service.HasManyAsync(null!, new bool[1]), Throws.InstanceOf<ArgumentNullException>());
+    }
+
     /// <summary>Reading none does nothing; too little room for answers is the caller's mistake, and so is a size that nothing can have.</summary>
     [Test]
     public async Task ReadMany_NoneOrNonsense_ReadsNothing()
@@ -425,6 +445,7 @@ public abstract class BlobServiceContract : BlobStreamContract
         B3Digest digest = await Service.PutAsync(content);
         CancellationToken cancelled = new(canceled: true);
         Assert.That(async () => await Service.HasAsync(digest, cancelled), Throws.InstanceOf<OperationCanceledException>());
+        Assert.That(async () => await Service.HasManyAsync([digest], new bool[1], cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Service.OpenReadAsync(digest, cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Service.GetChunksAsync(digest, cancelled), Throws.InstanceOf<OperationCanceledException>());
         Assert.That(async () => await Service.ReadAsync(digest, 1000, cancelled), Throws.InstanceOf<OperationCanceledException>());
