@@ -79,6 +79,11 @@ public sealed partial class TvixStore : IAsyncDisposable
     /// <param name="progress">Is told how far the import has come.</param>
     /// <param name="cancellationToken">Ends the import.</param>
     /// <returns>The path info, as it was stored.</returns>
+    /// <remarks>
+    /// With a <see cref="FileSystemImportOptions.ChangeCache"/>, only files that changed are read the next time. What else the path info needs is remembered too, by the root of the
+    /// tree: hashes, and what was found of the same candidates for references. For a tree that is new, the hash of its NAR is then computed from the store, and in the other cases
+    /// all files are read after all.
+    /// </remarks>
     /// <exception cref="ArgumentException">The name may not be that of a store path, or the options contradict each other.</exception>
     /// <exception cref="ImportException">Something cannot be read, is of an unsupported kind, or changed meanwhile.</exception>
     /// <exception cref="StorageException">A service failed.</exception>
@@ -89,17 +94,60 @@ public sealed partial class TvixStore : IAsyncDisposable
         options ??= new StoreImportOptions();
         string name = CheckName(options.Name ?? NameOf(path));
 
-        using StoreImportSink sink = new(options);
         FileSystemImporter importer = new(Blobs, Directories, options.FileSystem);
+        if (importer.Remembers(path) && await ImportRememberedAsync(importer, path, name, options, progress, cancellationToken).ConfigureAwait(false) is { } remembered)
+        {
+            return remembered;
+        }
+
+        using StoreImportSink sink = new(options);
         Node root = await importer.ImportAsync(path, sink, progress, cancellationToken).ConfigureAwait(false);
         if (options.Method == StoreImportMethod.Flat && root is not Node.File)
         {
             throw new ImportException(ImportError.UnsupportedFileType, Encoding.UTF8.GetBytes(path), "only a regular file can be imported by the hash of its contents");
         }
 
-        NarDigest nar = sink.FinishNar();
-        ContentAddress address = options.Method == StoreImportMethod.Flat ? ContentAddress.Flat(sink.FinishFlat().ToNixHash()) : ContentAddress.Nar(nar.Sha256);
-        return await PutAsync(name, root, nar, address, options.References.Concat(sink.FoundReferences), cancellationToken).ConfigureAwait(false);
+        TreeFacts facts = new(sink.FinishNar(), options.Method == StoreImportMethod.Flat ? sink.FinishFlat() : null, [.. sink.FoundReferences]);
+        facts.Remember(options, root);
+        return await PutAsync(name, root, facts, options, cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Imports with a change cache that knows something of the path: only what has changed is read. <see langword="null"/> when what else has to be known of the tree can best be
+    /// found out by reading all of it.
+    /// </summary>
+    private async ValueTask<PathInfo?> ImportRememberedAsync(
+        FileSystemImporter importer,
+        string path,
+        string name,
+        StoreImportOptions options,
+        IProgress<ImportProgress>? progress,
+        CancellationToken cancellationToken)
+    {
+        Node root = await importer.ImportAsync(path, sink: null, progress, cancellationToken).ConfigureAwait(false);
+        TreeFacts? facts = TreeFacts.Find(options, root);
+        if (facts is null)
+        {
+            bool onlyNar = options.Method == StoreImportMethod.Recursive && options.ReferenceCandidates.Count == 0;
+            if (!onlyNar || (Services.NarCalculation is null && Blobs.AskedBeforeWriting is not null))
+            {
+                return null; // what is on disk is nearer than what is in a store elsewhere
+            }
+
+            NarDigest nar = Services.NarCalculation is { } calculation
+                ? await calculation.CalculateAsync(root, cancellationToken).ConfigureAwait(false)
+                : await HashNarAsync(root, scan: null, cancellationToken).ConfigureAwait(false);
+            facts = new TreeFacts(nar, null, []);
+            facts.Remember(options, root);
+        }
+
+        return await PutAsync(name, root, facts, options, cancellationToken).ConfigureAwait(false);
+    }
+
+    private ValueTask<PathInfo> PutAsync(string name, Node root, TreeFacts facts, StoreImportOptions options, CancellationToken cancellationToken)
+    {
+        ContentAddress address = facts.Flat is { } flat ? ContentAddress.Flat(flat.ToNixHash()) : ContentAddress.Nar(facts.Nar.Sha256);
+        return PutAsync(name, root, facts.Nar, address, options.References.Concat(facts.References), cancellationToken);
     }
 
     /// <summary>Imports the tree that a tar archive holds as a content-addressed store path.</summary>

@@ -17,6 +17,13 @@ public sealed class FileSystemImportOptions
     /// <value>The default is <see cref="DirectorySizeRule.EntriesTwice"/>.</value>
     public DirectorySizeRule SizeRule { get; set; } = DirectorySizeRule.EntriesTwice;
 
+    /// <summary>
+    /// Remembers the digests of files, so that those that did not change are not read the next time; <see langword="null"/> to read all. It stays the caller's.
+    /// An import that shows the tree to a sink reads everything all the same, and only remembers.
+    /// </summary>
+    /// <value>The default is <see langword="null"/>.</value>
+    public ChangeCache? ChangeCache { get; set; }
+
     /// <summary>Checks the settings against their documented ranges.</summary>
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it.</exception>
     public void Validate() => ArgumentOutOfRangeException.ThrowIfLessThan(BufferBytes, 16 << 20, nameof(BufferBytes));

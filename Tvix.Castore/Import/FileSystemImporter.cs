@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using System.Text;
 using System.Threading.Channels;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Directories;
@@ -15,12 +16,16 @@ namespace Tvix.Castore.Import;
 /// <para>The walk with its reading, the storing, and whatever a sink does run at the same time, each in the order of a NAR; between them are buffers of a fixed size.
 /// Every file is opened and read once; those of 512 KiB and more twice when the blob service would rather be asked before it is written to
 /// (<see cref="IBlobService.AskedBeforeWriting"/>), and then sent only if they are not there. An instance can be used by several threads.</para>
+/// <para>With a <see cref="FileSystemImportOptions.ChangeCache"/> and without a sink, files that did not change since the last time are not opened, provided that the blob service
+/// still has their contents. Should some be missing, the walk is done once more.</para>
 /// </remarks>
 /// <param name="blobs">Where contents go.</param>
 /// <param name="directories">Where directories go.</param>
 /// <param name="options">Settings; <see langword="null"/> for the defaults.</param>
 public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService directories, FileSystemImportOptions? options = null)
 {
+    private const int MaxMissing = 1 << 16;
+
     private readonly FileSystemImportOptions _options = Check(options ?? new FileSystemImportOptions());
 
     /// <summary>Imports a file, a folder with everything below it, or a symbolic link.</summary>
@@ -39,8 +44,38 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         CheckPath(path);
         LibC.ThrowIfNotLinux();
         cancellationToken.ThrowIfCancellationRequested();
+        HashSet<B3Digest> missing = [];
+        while (true)
+        {
+            // A sink wants to see all contents.
+            Predicate<B3Digest>? known = sink is null && missing.Count <= MaxMissing ? digest => !missing.Contains(digest) : null;
+            (Node root, IReadOnlyCollection<B3Digest> newlyMissing) = await ImportAsync(path, sink, known, progress, cancellationToken).ConfigureAwait(false);
+            if (newlyMissing.Count == 0)
+            {
+                _options.ChangeCache?.Flush();
+                return root;
+            }
+
+            // Blobs of remembered files are not in the store (any more), so those files have to be read.
+            missing.UnionWith(newlyMissing);
+        }
+    }
+
+    /// <summary>Whether the change cache knows files of a folder, or a file, so that an import without a sink is likely to be cheap.</summary>
+    internal bool Remembers(string path)
+    {
+        CheckPath(path);
+        LibC.ThrowIfNotLinux();
+        return _options.ChangeCache is { } cache
+            && LibC.StatAt(LibC.CurrentFolder, [.. Encoding.UTF8.GetBytes(path), 0], out LibC.FileStatus status) == 0
+            && RememberedFiles.Of(cache, in status).Any;
+    }
+
+    private async ValueTask<(Node Root, IReadOnlyCollection<B3Digest> Missing)> ImportAsync(
+        string path, ITreeSink? sink, Predicate<B3Digest>? known, IProgress<ImportProgress>? progress, CancellationToken cancellationToken)
+    {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Pipeline pipeline = new(_options, hasStore: true, sink is not null, blobs.AskedBeforeWriting is not null, stop);
+        Pipeline pipeline = new(_options, hasStore: true, sink is not null, blobs.AskedBeforeWriting is not null, known, stop);
         TreeAssembler assembler = new(blobs, directories, _options.SizeRule, progress);
         await using (assembler.ConfigureAwait(false))
         {
@@ -59,7 +94,9 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
                 throw;
             }
 
-            return await store.ConfigureAwait(false);
+            Node root = await store.ConfigureAwait(false);
+            pipeline.RootFile?.Remember([new DirectoryEntry(default, root)]);
+            return (root, assembler.Missing);
         }
     }
 
@@ -83,7 +120,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         LibC.ThrowIfNotLinux();
         cancellationToken.ThrowIfCancellationRequested();
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Pipeline pipeline = new(Check(options ?? new FileSystemImportOptions()), hasStore: false, hasSink: true, hashFirst: false, stop);
+        Pipeline pipeline = new(Check(options ?? new FileSystemImportOptions()), hasStore: false, hasSink: true, hashFirst: false, known: null, stop);
         Task walk = pipeline.Run(() => pipeline.Walk(path));
         Task feed = pipeline.Run(() => pipeline.Feed(sink, progress));
         try
@@ -138,6 +175,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
 
         private readonly FileSystemImportOptions _options;
         private readonly bool _hashFirst;
+        private readonly Predicate<B3Digest>? _known;
         private readonly CancellationTokenSource _stop;
         private readonly Channel<TreeBatch>? _toStore;
         private readonly BlockingCollection<TreeBatch>? _toSink;
@@ -146,15 +184,19 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         private int _batches;
         private ExceptionDispatchInfo? _firstFailure;
 
-        public Pipeline(FileSystemImportOptions options, bool hasStore, bool hasSink, bool hashFirst, CancellationTokenSource stop)
+        public Pipeline(FileSystemImportOptions options, bool hasStore, bool hasSink, bool hashFirst, Predicate<B3Digest>? known, CancellationTokenSource stop)
         {
             _toStore = hasStore ? Channel.CreateUnbounded<TreeBatch>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true }) : null;
             _options = options;
             _hashFirst = hashFirst;
+            _known = known;
             _stop = stop;
             _maxBatches = (int)Math.Min(options.BufferBytes / TreeBatch.BufferSize, 4096);
             _toSink = hasSink ? new BlockingCollection<TreeBatch>() : null;
         }
+
+        /// <summary>After the walk: what takes note of a tree that is a single file.</summary>
+        public RememberedFiles? RootFile { get; private set; }
 
         public ChannelReader<TreeBatch> ToStore => _toStore!.Reader;
 
@@ -181,7 +223,9 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
             Exception? failure = null;
             try
             {
-                new FileSystemWalker(_options, _hashFirst, Take, Emit, _stop.Token).Walk(path);
+                FileSystemWalker walker = new(_options, _hashFirst, _toStore is null ? null : _options.ChangeCache, _known, Take, Emit, _stop.Token);
+                walker.Walk(path);
+                RootFile = walker.RootFile;
             }
             catch (Exception e)
             {

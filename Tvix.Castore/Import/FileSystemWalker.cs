@@ -15,11 +15,19 @@ namespace Tvix.Castore.Import;
 /// </remarks>
 /// <param name="options">What to do with what cannot be stored.</param>
 /// <param name="hashFirst">Whether files that travel in parts are read once more before that, for their digest.</param>
+/// <param name="cache">Takes note of files; <see langword="null"/> for nobody.</param>
+/// <param name="known">Which remembered digests may be relied on; <see langword="null"/> for none.</param>
 /// <param name="takeBatch">Gives a batch to fill; waits until there is one.</param>
 /// <param name="emitBatch">Takes a batch that is full.</param>
 /// <param name="cancellationToken">Ends the walk.</param>
 internal sealed class FileSystemWalker(
-    FileSystemImportOptions options, bool hashFirst, Func<TreeBatch> takeBatch, Action<TreeBatch> emitBatch, CancellationToken cancellationToken)
+    FileSystemImportOptions options,
+    bool hashFirst,
+    ChangeCache? cache,
+    Predicate<B3Digest>? known,
+    Func<TreeBatch> takeBatch,
+    Action<TreeBatch> emitBatch,
+    CancellationToken cancellationToken)
 {
     private const int MaxOpenFolders = 64;
 
@@ -34,7 +42,12 @@ internal sealed class FileSystemWalker(
         public LibC.FileStatus Status;
         public FolderListing Listing;
         public int Next;
+        public RememberedFiles? Files;
+        public int Entries; // how many it has given so far
     }
+
+    /// <summary>What takes note of a tree that is a single file.</summary>
+    public RememberedFiles? RootFile { get; private set; }
 
     /// <summary>Walks everything. The last batch has been emitted when this returns.</summary>
     public void Walk(string path)
@@ -46,6 +59,11 @@ internal sealed class FileSystemWalker(
             if (LibC.StatAt(LibC.CurrentFolder, root, out LibC.FileStatus status) != 0)
             {
                 throw ReadError("it cannot be found or looked at");
+            }
+
+            if (cache is not null && status.Type == LibC.FileType.Regular)
+            {
+                RootFile = RememberedFiles.Of(cache, in status);
             }
 
             Visit(LibC.CurrentFolder, root, default, status.Type);
@@ -137,6 +155,12 @@ internal sealed class FileSystemWalker(
             throw;
         }
 
+        if (cache is not null)
+        {
+            frame.Files = RememberedFiles.Of(cache, in frame.Status);
+        }
+
+        CountEntry();
         _frames.Add(frame); // from here on it is closed with the others
         Add(new TreeItem(TreeItemKind.BeginDirectory, component));
         if (_frames.Count > MaxOpenFolders)
@@ -147,7 +171,7 @@ internal sealed class FileSystemWalker(
 
     private void Leave(Frame frame)
     {
-        Add(new TreeItem(TreeItemKind.EndDirectory));
+        Add(new TreeItem(TreeItemKind.EndDirectory, Files: frame.Files));
         if (_frames.Count > 1 && _frames[^2] is { Folder: < 0 } parent)
         {
             parent.Folder = LibC.OpenAt(frame.Folder, "..\0"u8, LibC.ReadOnly | LibC.Directory);
@@ -179,11 +203,35 @@ internal sealed class FileSystemWalker(
             throw Error(ImportError.InvalidSymlinkTarget, SymlinkTarget.Describe(SymlinkTarget.Validate(_targetBuffer.AsSpan(0, (int)length))));
         }
 
+        CountEntry();
         Add(new TreeItem(TreeItemKind.Symlink, component, target));
+    }
+
+    /// <summary>Counts an entry of the open folder, and gives the number of those before it.</summary>
+    private int CountEntry() => _frames.Count > 0 ? _frames[^1].Entries++ : 0;
+
+    private bool IsKnown(RememberedFiles files, int folder, ReadOnlySpan<byte> name, PathComponent component)
+    {
+        if (known is null
+            || LibC.StatAt(folder, name, out LibC.FileStatus status) != 0 || status.Type != LibC.FileType.Regular
+            || !files.TryFind(component.Bytes, in status, out B3Digest digest) || !known(digest))
+        {
+            return false;
+        }
+
+        files.SawUnchanged(CountEntry(), in status);
+        Add(new TreeItem(TreeItemKind.KnownFile, component, Size: status.Length, Executable: status.IsExecutable, Digest: digest));
+        return true;
     }
 
     private void ReadFile(int folder, ReadOnlySpan<byte> name, PathComponent component)
     {
+        RememberedFiles? files = _frames.Count > 0 ? _frames[^1].Files : RootFile;
+        if (files is not null && IsKnown(files, folder, name, component))
+        {
+            return;
+        }
+
         // Non-blocking, so that a pipe put in its place cannot hold the import up.
         int file = LibC.OpenAt(folder, name, LibC.ReadOnly | LibC.NoFollow | LibC.NonBlocking);
         if (file < 0)
@@ -216,6 +264,9 @@ internal sealed class FileSystemWalker(
             {
                 throw Changed();
             }
+
+            int entry = CountEntry();
+            files?.SawRead(entry, file, in before);
         }
         finally
         {

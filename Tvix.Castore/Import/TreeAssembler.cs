@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using Tvix.Castore.Blake3;
 using Tvix.Castore.Blobs;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
 
@@ -29,6 +31,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private TreeItem _large; // the large file whose end is awaited
     private DirectoryPutter? _putter;
     private Node? _root;
+    private readonly HashSet<B3Digest> _missing = [];
     private ImportProgress _done;
     private long _lastReport = Environment.TickCount64;
 
@@ -40,18 +43,22 @@ internal sealed class TreeAssembler : IAsyncDisposable
         _progress = progress;
     }
 
+    /// <summary>The blobs of known files that the store does not have. If there are some, the tree is not complete and its directories are not stored.</summary>
+    public IReadOnlyCollection<B3Digest> Missing => _missing;
+
     /// <summary>A directory that is being built.</summary>
     private readonly record struct Level(PathComponent Name, List<DirectoryEntry> Entries);
 
     /// <summary>A batch whose contents are on their way to the store.</summary>
-    private sealed record Stored(TreeBatch Batch, Task<B3Digest[]> WholeFiles, List<Task<B3Digest>> LargeFiles, Action<TreeBatch> Release);
+    private sealed record Stored(TreeBatch Batch, Task<B3Digest[]> WholeFiles, Task<B3Digest[]> Missing, List<Task<B3Digest>> LargeFiles, Action<TreeBatch> Release);
 
     /// <summary>Begins to store a batch. It is released when it is stored and its entries are in their directories.</summary>
     public async ValueTask AddAsync(TreeBatch batch, Action<TreeBatch> release, CancellationToken cancellationToken)
     {
         Task<B3Digest[]> wholeFiles = StartWholeFiles(batch, cancellationToken);
+        Task<B3Digest[]> missing = StartKnownFiles(batch, cancellationToken);
         List<Task<B3Digest>> largeFiles = [];
-        _inFlight.Enqueue(new Stored(batch, wholeFiles, largeFiles, release));
+        _inFlight.Enqueue(new Stored(batch, wholeFiles, missing, largeFiles, release));
         foreach (TreeItem item in batch.Items)
         {
             switch (item.Kind)
@@ -132,6 +139,28 @@ internal sealed class TreeAssembler : IAsyncDisposable
         }
     }
 
+    /// <summary>Finds out which of the known files' blobs the store does not have.</summary>
+    private Task<B3Digest[]> StartKnownFiles(TreeBatch batch, CancellationToken cancellationToken)
+    {
+        List<B3Digest> digests = [];
+        foreach (TreeItem item in batch.Items)
+        {
+            if (item.Kind == TreeItemKind.KnownFile)
+            {
+                digests.Add(item.Digest!.Value);
+            }
+        }
+
+        return digests.Count == 0 ? Task.FromResult<B3Digest[]>([]) : Task.Run(AskAsync, cancellationToken);
+
+        async Task<B3Digest[]> AskAsync()
+        {
+            bool[] found = new bool[digests.Count];
+            await (_blobs.AskedBeforeWriting ?? ServiceCapabilities.WrittenTo(_blobs)).HasManyAsync(digests, found, cancellationToken).ConfigureAwait(false);
+            return [.. digests.Where((_, i) => !found[i])];
+        }
+    }
+
     private static async Task<B3Digest> CompleteAsync(BlobWriter writer, CancellationToken cancellationToken)
     {
         await using (writer.ConfigureAwait(false))
@@ -144,6 +173,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private async ValueTask AssembleAsync(Stored stored, CancellationToken cancellationToken)
     {
         B3Digest[] wholeFiles = await stored.WholeFiles.ConfigureAwait(false);
+        _missing.UnionWith(await stored.Missing.ConfigureAwait(false));
         int nextWhole = 0;
         int nextLarge = 0;
         foreach (TreeItem item in stored.Batch.Items)
@@ -155,9 +185,14 @@ internal sealed class TreeAssembler : IAsyncDisposable
                     break;
                 case TreeItemKind.EndDirectory:
                     Level level = _levels.Pop();
+                    item.Files?.Remember(CollectionsMarshal.AsSpan(level.Entries)); // before they are sorted
                     CastoreDirectory directory = CastoreDirectory.FromOwnedEntries([.. level.Entries]);
-                    _putter ??= _directories.OpenPutter();
-                    await _putter.PutAsync(directory, cancellationToken).ConfigureAwait(false);
+                    if (_missing.Count == 0)
+                    {
+                        _putter ??= _directories.OpenPutter();
+                        await _putter.PutAsync(directory, cancellationToken).ConfigureAwait(false);
+                    }
+
                     Attach(level.Name, directory.ToNode(_sizeRule));
                     _done = _done with { Directories = _done.Directories + 1 };
                     break;
@@ -168,6 +203,10 @@ internal sealed class TreeAssembler : IAsyncDisposable
                 case TreeItemKind.WholeFile:
                     Attach(item.Name, new Node.File(wholeFiles[nextWhole++], item.Size, item.Executable));
                     _done = _done with { Files = _done.Files + 1, Bytes = _done.Bytes + item.Length };
+                    break;
+                case TreeItemKind.KnownFile:
+                    Attach(item.Name, new Node.File(item.Digest!.Value, item.Size, item.Executable));
+                    _done = _done with { Files = _done.Files + 1 };
                     break;
                 case TreeItemKind.BeginFile:
                     _large = item;
@@ -214,6 +253,11 @@ internal sealed class TreeAssembler : IAsyncDisposable
         // A walk that fails ends its output as well; it has then cancelled this.
         cancellationToken.ThrowIfCancellationRequested();
         Node root = _root ?? throw new ImportException(ImportError.NotATree, default, "the tree has no root");
+        if (_missing.Count > 0)
+        {
+            return root;
+        }
+
         if (_putter is not null)
         {
             B3Digest digest = await _putter.CompleteAsync(cancellationToken).ConfigureAwait(false);
@@ -241,7 +285,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     {
         foreach (Stored stored in _inFlight)
         {
-            await Task.WhenAll([stored.WholeFiles, .. stored.LargeFiles]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll([stored.WholeFiles, stored.Missing, .. stored.LargeFiles]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         foreach (BlobWriter writer in _unfinished)

@@ -10,7 +10,8 @@ namespace Tvix.Castore.Import;
 /// <param name="Length">How many bytes of contents there are.</param>
 /// <param name="Size">The file's size in bytes.</param>
 /// <param name="Executable">Whether the file's owner may execute it.</param>
-/// <param name="Digest">Of a file that begins, the digest of its contents, if it was found out beforehand.</param>
+/// <param name="Digest">Of a file that begins, the digest of its contents, if it was found out beforehand; of one that is not read, the digest.</param>
+/// <param name="Files">Of a directory that ends, what takes note of its files; <see langword="null"/> without a <see cref="ChangeCache"/>.</param>
 internal readonly record struct TreeItem(
     TreeItemKind Kind,
     PathComponent Name = default,
@@ -19,4 +20,5 @@ internal readonly record struct TreeItem(
     int Length = 0,
     ulong Size = 0,
     bool Executable = false,
-    B3Digest? Digest = null);
+    B3Digest? Digest = null,
+    RememberedFiles? Files = null);

@@ -7,6 +7,9 @@ internal enum TreeItemKind : byte
     EndDirectory,
     Symlink,
     WholeFile,
+
+    /// <summary>A file that was not read, since its digest is remembered.</summary>
+    KnownFile,
     BeginFile,
     FilePart,
     EndFile,

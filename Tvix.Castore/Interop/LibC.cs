@@ -25,6 +25,7 @@ internal static unsafe partial class LibC
     private const int SymlinkNoFollow = 0x100;
     private const int EmptyPath = 0x1000;
     private const uint BasicStats = 0x7ff;
+    private const int StatusOfFileSystemSize = 256; // struct statfs has 120 at most
 
     // Two flags of open(2) are numbered differently on ARM.
     private static readonly bool s_arm = RuntimeInformation.ProcessArchitecture is Architecture.Arm or Architecture.Arm64;
@@ -109,6 +110,13 @@ internal static unsafe partial class LibC
         }
     }
 
+    /// <summary>The number of the kind of file system that an open file is on; 0 when the system does not tell.</summary>
+    public static uint FileSystemOf(int file)
+    {
+        byte* status = stackalloc byte[StatusOfFileSystemSize];
+        return StatFileSystem(file, status) == 0 ? (uint)*(nint*)status : 0; // the first member of struct statfs has the size of a word
+    }
+
     public static nint ReadLinkAt(int folder, ReadOnlySpan<byte> name, Span<byte> buffer)
     {
         fixed (byte* n = name)
@@ -177,6 +185,10 @@ internal static unsafe partial class LibC
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int Statx(int folder, byte* name, int flags, uint mask, out FileStatus status);
 
+    [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int StatFileSystem(int file, byte* status);
+
     [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint ReadLinkAt(int folder, byte* name, byte* buffer, nuint size);
@@ -224,6 +236,13 @@ internal static unsafe partial class LibC
         [FieldOffset(140)]
         private readonly uint _deviceMinor;
 
+        /// <summary>The device, as one number.</summary>
+        public readonly ulong Device => ((ulong)_deviceMajor << 32) | _deviceMinor;
+
+        public readonly FileTime Modified => new(_modifySeconds, _modifyNanoseconds);
+
+        public readonly FileTime Changed => new(_changeSeconds, _changeNanoseconds);
+
         public readonly FileType Type => (FileType)(_mode >> 12);
 
         /// <summary>Whether the owner may execute it.</summary>
@@ -238,6 +257,9 @@ internal static unsafe partial class LibC
             && _modifySeconds == later._modifySeconds && _modifyNanoseconds == later._modifyNanoseconds
             && _changeSeconds == later._changeSeconds && _changeNanoseconds == later._changeNanoseconds;
     }
+
+    /// <summary>A time of a file: seconds since 1970, and nanoseconds.</summary>
+    public readonly record struct FileTime(long Seconds, uint Nanoseconds);
 
     /// <summary>The type bits of a mode, which are also those of a folder's entry.</summary>
     public enum FileType

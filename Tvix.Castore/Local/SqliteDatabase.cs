@@ -5,13 +5,21 @@ namespace Tvix.Castore.Local;
 /// <summary>One connection to an SQLite database, for one thread at a time.</summary>
 internal sealed class SqliteDatabase : IDisposable
 {
+    private const string Index = "index";
+
+    private readonly string _what;
     private readonly sqlite3 _db;
     private readonly List<SqliteStatement> _statements = [];
 
     static SqliteDatabase() => Batteries_V2.Init();
 
-    public SqliteDatabase(string path, int busyTimeoutMilliseconds)
+    /// <summary>Opens a database, which is made if it does not exist.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="busyTimeoutMilliseconds">How long to wait for other processes.</param>
+    /// <param name="what">What it is, for messages.</param>
+    public SqliteDatabase(string path, int busyTimeoutMilliseconds, string what = Index)
     {
+        _what = what;
         Path = path;
         int code = raw.sqlite3_open_v2(path, out _db, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_NOMUTEX, null);
         if (code != raw.SQLITE_OK)
@@ -26,6 +34,9 @@ internal sealed class SqliteDatabase : IDisposable
     }
 
     public string Path { get; }
+
+    /// <summary>Whether SQLite has found the file to be damaged.</summary>
+    public bool IsDamaged { get; private set; }
 
     public int Changes => raw.sqlite3_changes(_db);
 
@@ -76,13 +87,14 @@ internal sealed class SqliteDatabase : IDisposable
     {
         string message = _db is { IsInvalid: false } ? raw.sqlite3_errmsg(_db).utf8_to_string() : raw.sqlite3_errstr(code).utf8_to_string();
         int primary = code & 0xff;
+        IsDamaged |= primary == raw.SQLITE_CORRUPT;
         return primary switch
         {
-            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => new StorageException($"The index '{Path}' is in use by another process for too long.", isTransient: true),
+            raw.SQLITE_BUSY or raw.SQLITE_LOCKED => new StorageException($"The {_what} '{Path}' is in use by another process for too long.", isTransient: true),
             raw.SQLITE_CORRUPT or raw.SQLITE_NOTADB => new StorageException(
-                $"The index '{Path}' is damaged ({message}). The data does not depend on it: the index can be rebuilt from the pack files."),
-            raw.SQLITE_FULL => new StorageException($"The disk that holds the index '{Path}' is full."),
-            _ => new StorageException($"The index '{Path}' failed: {message} (SQLite error {code})."),
+                $"The {_what} '{Path}' is damaged ({message}).{(_what == Index ? " The data does not depend on it: the index can be rebuilt from the pack files." : "")}"),
+            raw.SQLITE_FULL => new StorageException($"The disk that holds the {_what} '{Path}' is full."),
+            _ => new StorageException($"The {_what} '{Path}' failed: {message} (SQLite error {code})."),
         };
     }
 

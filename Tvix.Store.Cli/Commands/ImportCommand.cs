@@ -44,6 +44,17 @@ internal sealed class ImportCommand
         Description = "Leave out sockets, pipes and devices, instead of failing.",
     };
 
+    private readonly Option<bool> _changeCache = new("--change-cache")
+    {
+        Description = $"Remember the files, and read only those that changed the next time. Default: if ${ChangeCacheFile.Variable} is set.",
+    };
+
+    private readonly Option<string?> _changeCacheFile = new("--change-cache-file")
+    {
+        Description = $"Remember them in this file. Default: ${ChangeCacheFile.Variable}, or $XDG_CACHE_HOME/tvix-store/changes.db, where $XDG_CACHE_HOME is ~/.cache unless it is set.",
+        HelpName = "FILE",
+    };
+
     private readonly Option<string?> _tar = new("--tar")
     {
         Description = "Import the tree in a tar archive (plain, gzip or zstd) instead; - is standard input. Needs --name.",
@@ -67,10 +78,11 @@ internal sealed class ImportCommand
             "Imports files and folders, and prints their store paths, one a line: the same that nix-store --add prints.",
             "tvix-store import ./src",
             "tvix-store import --name hello-1.0 ./result --scan-references",
+            "tvix-store import --change-cache ./src",
             "tvix-store import --flat --name source.tar.gz v1.0.tar.gz",
             "curl -L https://example.org/v1.0.tar.gz | tvix-store import --tar - --name source")
         {
-            self._paths, self._name, self._references, self._scan, self._flat, self._skip, self._tar, self._top, self._json,
+            self._paths, self._name, self._references, self._scan, self._flat, self._skip, self._changeCache, self._changeCacheFile, self._tar, self._top, self._json,
         };
         command.SetAction(self.RunAsync);
         return command;
@@ -82,6 +94,8 @@ internal sealed class ImportCommand
         string? tar = arguments.GetValue(_tar);
         Check(arguments, paths, tar);
         await using TvixStore store = _tool.OpenStore(arguments, create: true);
+        using ChangeCache? changes = tar is null
+            ? ChangeCacheFile.Open(_tool.Environment, arguments.GetValue(_changeCache), arguments.GetValue(_changeCacheFile)) : null;
         List<StorePath> references = [];
         foreach (string reference in arguments.GetValue(_references) ?? [])
         {
@@ -98,7 +112,7 @@ internal sealed class ImportCommand
                 Method = arguments.GetValue(_flat) ? StoreImportMethod.Flat : StoreImportMethod.Recursive,
                 References = references,
                 ReferenceCandidates = arguments.GetValue(_scan) ? await ListAsync(store, cancellationToken) : [],
-                FileSystem = { SkipUnsupported = arguments.GetValue(_skip) },
+                FileSystem = { SkipUnsupported = arguments.GetValue(_skip), ChangeCache = changes },
             };
             PathInfo info = await ImportAsync(arguments, store, path, tar is not null, options, cancellationToken);
             if (array is null)
@@ -116,6 +130,11 @@ internal sealed class ImportCommand
             await array.EndAsync();
         }
 
+        if (changes?.Failure is { } failure)
+        {
+            _tool.Environment.Error.WriteLine($"warning: {failure.Message}");
+        }
+
         return ExitCode.Success;
     }
 
@@ -128,6 +147,8 @@ internal sealed class ImportCommand
             (null, _) when arguments.GetValue(_top) => "--tar-top goes with --tar only.",
             (not null, > 0) => "--tar FILE and a PATH cannot be imported together.",
             (not null, _) when arguments.GetValue(_name) is null => "--tar needs a --name.",
+            (not null, _) when arguments.GetValue(_changeCache) || arguments.GetValue(_changeCacheFile) is not null =>
+                "--change-cache is for files and folders, not for --tar.",
             (not null, _) when arguments.GetValue(_flat) => "--flat is for a single file, not for --tar.",
             _ => null,
         };
