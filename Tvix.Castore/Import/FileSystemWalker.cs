@@ -157,7 +157,7 @@ internal sealed class FileSystemWalker(
 
         if (cache is not null)
         {
-            frame.Files = RememberedFiles.Of(cache, in frame.Status);
+            frame.Files = RememberedFiles.OfFolder(cache, folder, in frame.Status);
         }
 
         CountEntry();
@@ -266,7 +266,14 @@ internal sealed class FileSystemWalker(
             }
 
             int entry = CountEntry();
-            files?.SawRead(entry, file, in before);
+            if (_frames.Count > 0)
+            {
+                files?.SawRead(entry, in before);
+            }
+            else
+            {
+                files?.SawRootRead(file, in before);
+            }
         }
         finally
         {

@@ -23,10 +23,11 @@ internal sealed class RememberedFiles
     private readonly B3Digest _key;
     private readonly ulong _device;
     private readonly long _lookedAt; // in seconds
-    private readonly byte[] _remembered;
+    private readonly byte[]? _remembered;
     private readonly List<Seen> _seen = [];
     private int _at;
-    private bool _isNew;
+    private bool _isNew; // something that was not remembered
+    private bool _hasYoung; // something that cannot be remembered yet
 
     private RememberedFiles(ChangeCache cache, B3Digest key, ulong device)
     {
@@ -34,7 +35,7 @@ internal sealed class RememberedFiles
         _key = key;
         _device = device;
         _lookedAt = cache.TimeProvider.GetUtcNow().ToUnixTimeSeconds();
-        _remembered = cache.Find(key) ?? [];
+        _remembered = cache.Find(key);
     }
 
     /// <summary>A file that was seen.</summary>
@@ -45,8 +46,12 @@ internal sealed class RememberedFiles
     /// <param name="Changed">When it or its inode was changed.</param>
     private readonly record struct Seen(int Entry, ulong Inode, ulong Size, LibC.FileTime Modified, LibC.FileTime Changed);
 
-    /// <summary>Whether anything is remembered.</summary>
-    public bool Any => _remembered.Length > 0;
+    /// <summary>Whether anything is remembered; also that there were no files.</summary>
+    public bool Any => _remembered is not null;
+
+    /// <summary>What is known of the files in an open folder; <see langword="null"/> when it is on a file system where nothing can be remembered.</summary>
+    public static RememberedFiles? OfFolder(ChangeCache cache, int folder, in LibC.FileStatus status) =>
+        HasHonestTimes(LibC.FileSystemOf(folder)) ? Of(cache, in status) : null;
 
     /// <summary>What is known of the files in a folder, or of a file that is no folder's entry.</summary>
     public static RememberedFiles Of(ChangeCache cache, in LibC.FileStatus status)
@@ -64,7 +69,7 @@ internal sealed class RememberedFiles
     /// <param name="digest">The digest.</param>
     public bool TryFind(ReadOnlySpan<byte> name, in LibC.FileStatus status, out B3Digest digest)
     {
-        while (_remembered.Length - _at >= FixedSize)
+        while (_remembered is not null && _remembered.Length - _at >= FixedSize)
         {
             ReadOnlySpan<byte> entry = _remembered.AsSpan(_at);
             int length = entry[0];
@@ -116,14 +121,33 @@ internal sealed class RememberedFiles
 
     /// <summary>A file was read. It is remembered if that is safe.</summary>
     /// <param name="entry">Which entry of the directory it becomes.</param>
-    /// <param name="file">The open file.</param>
     /// <param name="status">What it was before it was read, and is still.</param>
-    public void SawRead(int entry, int file, in LibC.FileStatus status)
+    public void SawRead(int entry, in LibC.FileStatus status)
     {
-        if (status.Device == _device && IsOlder(status.Modified) && IsOlder(status.Changed) && HasHonestTimes(LibC.FileSystemOf(file)))
+        // What is mounted on a name in the folder may be on any file system.
+        if (status.Device == _device && IsOlder(status.Modified) && IsOlder(status.Changed))
         {
             SawUnchanged(entry, in status);
             _isNew = true;
+        }
+        else
+        {
+            _hasYoung = true;
+        }
+    }
+
+    /// <summary>The file that is no folder's entry was read.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="status">What it was before it was read, and is still.</param>
+    public void SawRootRead(int file, in LibC.FileStatus status)
+    {
+        if (HasHonestTimes(LibC.FileSystemOf(file)))
+        {
+            SawRead(entry: 0, in status);
+        }
+        else
+        {
+            _hasYoung = true;
         }
     }
 
@@ -145,9 +169,10 @@ internal sealed class RememberedFiles
     /// <param name="entries">All entries of the directory, in the order of the walk.</param>
     public void Remember(ReadOnlySpan<DirectoryEntry> entries)
     {
-        if (!_isNew)
+        // What has gone since does no harm.
+        if (!_isNew && (_remembered is not null || _hasYoung))
         {
-            return; // a file that has gone since does no harm
+            return;
         }
 
         int length = 0;
