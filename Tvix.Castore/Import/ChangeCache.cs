@@ -267,6 +267,9 @@ public sealed class ChangeCache : IDisposable
     /// <summary>The open file.</summary>
     private sealed class Connection : IDisposable
     {
+        private const int MinPageSize = 512;
+        private const int ApplicationIdOffset = 68; // https://www.sqlite.org/fileformat2.html#the_database_header
+
         private readonly SqliteStatement _begin, _commit;
 
         private Connection(SqliteDatabase database)
@@ -291,19 +294,18 @@ public sealed class ChangeCache : IDisposable
         public static Connection Open(string path, out bool damaged)
         {
             damaged = false;
-            bool ours = false;
             MakeFile(path);
             SqliteDatabase database = new(path, BusyTimeoutMilliseconds, "file");
             try
             {
-                CheckFormat(database, out ours);
+                CheckFormat(database);
                 UseWriteAheadLog(database);
                 database.Execute("pragma synchronous = off"); // what a crash leaves of it is held to its checks
                 return new Connection(database);
             }
             catch
             {
-                damaged = ours && database.IsDamaged;
+                damaged = database.IsDamaged && IsOurs(path);
                 database.Dispose();
                 throw;
             }
@@ -311,7 +313,15 @@ public sealed class ChangeCache : IDisposable
 
         private static void MakeFile(string path)
         {
-            if (!File.Exists(path))
+            FileInfo file = new(path);
+            if (file.Exists)
+            {
+                if (file.Length is > 0 and < MinPageSize)
+                {
+                    throw new StorageException("It is not a database."); // SQLite would take it for an empty one
+                }
+            }
+            else
             {
                 string folder = System.IO.Path.GetDirectoryName(path)!;
                 FileStreamOptions options = new() { Mode = FileMode.OpenOrCreate, Access = FileAccess.Write, Share = FileShare.ReadWrite | FileShare.Delete };
@@ -329,11 +339,18 @@ public sealed class ChangeCache : IDisposable
             }
         }
 
-        private static void CheckFormat(SqliteDatabase database, out bool ours)
+        /// <summary>Whether the file begins like one of ours.</summary>
+        private static bool IsOurs(string path)
         {
-            long application = Number(database, "pragma application_id");
-            ours = application == ApplicationId;
-            if (application == 0 && Number(database, "select count(*) from sqlite_schema") == 0)
+            Span<byte> header = stackalloc byte[ApplicationIdOffset + sizeof(int)];
+            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+            return file.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) == header.Length
+                && header.StartsWith("SQLite format 3\0"u8) && BinaryPrimitives.ReadInt32BigEndian(header[ApplicationIdOffset..]) == ApplicationId;
+        }
+
+        private static void CheckFormat(SqliteDatabase database)
+        {
+            if (Number(database, "pragma application_id") == 0 && Number(database, "select count(*) from sqlite_schema") == 0)
             {
                 database.Execute("begin immediate");
                 if (Number(database, "select count(*) from sqlite_schema") == 0) // another process may have been faster
@@ -347,8 +364,7 @@ public sealed class ChangeCache : IDisposable
                 database.Execute("commit");
             }
 
-            ours = Number(database, "pragma application_id") == ApplicationId;
-            if (!ours)
+            if (Number(database, "pragma application_id") != ApplicationId)
             {
                 throw new StorageException("It is a database of something else.");
             }

@@ -52,6 +52,8 @@ internal static partial class DiskTree
 
     public static void MakePipe(string path) => Check(MakeFifo(path, 0x1b6));
 
+    public static void MakeHardLink(string existing, string path) => Check(Link(existing, path));
+
     /// <summary>Empties a folder.</summary>
     public static void RemoveFrom(string folder)
     {
@@ -115,6 +117,10 @@ internal static partial class DiskTree
         Directory.EnumerateFiles("/proc/self/fd").Count(link => File.ResolveLinkTarget(link, false) is { } target && target.FullName.StartsWith(below, StringComparison.Ordinal));
 
     private static int Check(int result) => result >= 0 ? result : throw LibC.ErrorOf(LibC.LastError);
+
+    [LibraryImport("libc", EntryPoint = "link", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Link(string existing, string path);
 
     [LibraryImport("libc", EntryPoint = "mkfifo", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
