@@ -74,6 +74,72 @@ public sealed class ImportCommandTests : ToolFixture
     }
 
     [Test]
+    public async Task Import_WithAChangeCache_PrintsTheSameAndKeepsAFile()
+    {
+        string tree = MakeTree();
+        for (int i = 0; i < 2; i++)
+        {
+            Assert.That((await SucceedAsync("import", "--change-cache-file", At("c/one.db"), tree)).Text, Is.EqualTo(TreePath + "\n"));
+        }
+
+        Assert.That(File.Exists(At("c/one.db")), Is.True);
+        (string Name, string Value, string File)[] places =
+        [
+            ("XDG_CACHE_HOME", At("caches"), At("caches/tvix-store/changes.db")),
+            ("HOME", At("home"), At("home/.cache/tvix-store/changes.db")),
+            ("TVIX_CHANGE_CACHE", At("c/two.db"), At("c/two.db")),
+        ];
+        foreach ((string name, string value, string file) in places)
+        {
+            ToolSetup setup = new() { Variables = { [name] = value } };
+            ToolResult result = await RunWithAsync(setup, "--store", StoreAddress, "import", "--change-cache", tree);
+            Assert.That(result.Text, Is.EqualTo(TreePath + "\n"), result.Error);
+            Assert.That(result.Error, Is.Empty);
+            Assert.That(File.Exists(file), Is.True, file);
+        }
+    }
+
+    [Test]
+    public async Task Import_ChangeCacheOfTheEnvironment_NeedsNoOption()
+    {
+        ToolSetup setup = new() { Variables = { ["TVIX_CHANGE_CACHE"] = At("c.db"), ["HOME"] = At("home") } };
+        string tree = MakeTree();
+        await RunWithAsync(setup, "--store", StoreAddress, "import", tree);
+        Assert.That(File.Exists(At("c.db")), Is.True);
+        setup = new() { Variables = { ["TVIX_CHANGE_CACHE"] = "", ["HOME"] = At("home") } };
+        await RunWithAsync(setup, "--store", StoreAddress, "import", tree);
+        Assert.That(Directory.Exists(At("home")), Is.False, "no cache unless it is asked for");
+    }
+
+    [Test]
+    public async Task Import_WithABrokenChangeCache_WarnsAndSucceeds()
+    {
+        File.WriteAllText(At("letter"), new string('x', 5000));
+        ToolResult result = await RunAsync("import", "--change-cache-file", At("letter"), MakeTree());
+        Assert.That(result.Code, Is.Zero);
+        Assert.That(result.Text, Is.EqualTo(TreePath + "\n"));
+        Assert.That(result.Error, Does.StartWith($"warning: The change cache '{At("letter")}' is not used: ").And.EndsWith("\n"));
+        Assert.That(result.Error.Count(c => c == '\n'), Is.EqualTo(1));
+        Assert.That(File.ReadAllText(At("letter")), Has.Length.EqualTo(5000));
+    }
+
+    [Test]
+    public async Task Import_ChangeCacheThatMakesNoSense_IsTheCommandLinesFault()
+    {
+        Assert.That(await FailAsync(ExitCode.BadCommandLine, "import", "--change-cache", MakeTree()), Does.Contain("$TVIX_CHANGE_CACHE"));
+        Assert.That(await FailAsync(ExitCode.BadCommandLine, "import", "--change-cache-file", "", At("d")), Does.Contain("--change-cache-file"));
+        Assert.That(await FailAsync(ExitCode.BadCommandLine, "import", "--change-cache", "--tar", "-", "--name", "x"), Does.Contain("--tar"));
+    }
+
+    [Test]
+    public async Task Import_SeveralProcessesWithOneChangeCache_AllSucceed()
+    {
+        string tree = MakeTree();
+        ToolResult[] results = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => ToolProcess.RunAsync(StoreAddress, "import", "--change-cache-file", At("c.db"), tree)));
+        Assert.That(results.Select(result => (result.Code, result.Text, result.Error)), Is.All.EqualTo((0, TreePath + "\n", "")));
+    }
+
+    [Test]
     public async Task Import_Flat_IsNamedByTheContents()
     {
         MakeTree();
