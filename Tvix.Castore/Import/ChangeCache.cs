@@ -14,8 +14,8 @@ namespace Tvix.Castore.Import;
 /// the file system's clock. Nor is one on a file system that is not known to keep honest times of change: only ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs and
 /// overlayfs are; on network file systems, FUSE and read-only images, every file is read each time.</para>
 /// <para>It cannot see what changes a file behind the back of its times: writing through a memory mapping that was already written through before the file was
-/// looked at (on tmpfs, through any mapping), writing to the block device, a clock that is set back to the very same tick, a system that was put back to an earlier snapshot, with other
-/// contents but the same times.</para>
+/// looked at, writing to the block device, a clock that is set back to the very same tick, a file system that was put back to an earlier snapshot and then given other contents with the same
+/// times.</para>
 /// <para>It lives in one SQLite file, which any number of processes may use at a time and which must be on a local disk, writable by those only who may write to the store. Nothing that
 /// is wrong with it makes an import fail: <see cref="Failure"/> tells of it, and all files are read. An instance may be used by several threads and imports.</para>
 /// </remarks>
