@@ -76,7 +76,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Pipeline pipeline = new(_options, hasStore: true, sink is not null, blobs.AskedBeforeWriting is not null, known, stop);
-        TreeAssembler assembler = new(blobs, directories, _options.SizeRule, progress);
+        TreeAssembler assembler = new(blobs, directories, _options.SizeRule, likelyThere: known is not null && _options.ChangeCache is not null, progress);
         await using (assembler.ConfigureAwait(false))
         {
             Task walk = pipeline.Run(() => pipeline.Walk(path));

@@ -20,6 +20,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private readonly IBlobService _blobs;
     private readonly IDirectoryService _directories;
     private readonly DirectorySizeRule _sizeRule;
+    private readonly bool _likelyThere;
     private readonly IProgress<ImportProgress>? _progress;
     private readonly Queue<Stored> _inFlight = new();
     private readonly Stack<Level> _levels = new();
@@ -35,8 +36,15 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private ImportProgress _done;
     private long _lastReport = Environment.TickCount64;
 
-    public TreeAssembler(IBlobService blobs, IDirectoryService directories, DirectorySizeRule sizeRule, IProgress<ImportProgress>? progress)
+    /// <param name="blobs">Where contents go.</param>
+    /// <param name="directories">Where directories go.</param>
+    /// <param name="sizeRule">How the sizes of directories are computed.</param>
+    /// <param name="likelyThere">Whether much of the tree is likely to be stored already.</param>
+    /// <param name="progress">Is told how far it has come.</param>
+    public TreeAssembler(
+        IBlobService blobs, IDirectoryService directories, DirectorySizeRule sizeRule, bool likelyThere, IProgress<ImportProgress>? progress)
     {
+        _likelyThere = likelyThere;
         _sizeRule = sizeRule;
         _blobs = blobs;
         _directories = directories;
@@ -189,7 +197,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
                     CastoreDirectory directory = CastoreDirectory.FromOwnedEntries([.. level.Entries]);
                     if (_missing.Count == 0)
                     {
-                        _putter ??= _directories.OpenPutter();
+                        _putter ??= _likelyThere && _blobs.AskedBeforeWriting is not null ? new AskingDirectoryPutter(_directories) : _directories.OpenPutter();
                         await _putter.PutAsync(directory, cancellationToken).ConfigureAwait(false);
                     }
 

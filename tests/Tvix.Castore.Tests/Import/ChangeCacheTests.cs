@@ -469,6 +469,59 @@ public sealed class ChangeCacheTests
     }
 
     [Test]
+    public async Task Import_IntoAStoreElsewhere_SendsDirectoriesOnlyIfSomeAreMissing()
+    {
+        WriteTree();
+        _blobs.IsElsewhere = true;
+        Node root = await ImportAsync();
+        UploadCounter counter = new(_directories);
+        await ImportIntoAsync(counter);
+        Assert.That(counter.Uploads, Is.Zero);
+
+        // Without one that is deep below.
+        MemoryDirectoryService others = new();
+        await foreach (CastoreDirectory directory in ((IDirectoryService)_directories).GetClosureAsync(((Node.Directory)root).Digest))
+        {
+            if (directory.Entries.All(entry => entry.Node is not Node.File { Size: 4 }))
+            {
+                await others.PutAsync(directory);
+            }
+        }
+
+        await ImportIntoAsync(counter = new UploadCounter(others));
+        Assert.That(counter.Uploads, Is.EqualTo(1));
+        Assert.That(await TreeText.ShowAsync(_blobs, others, root), Has.Count.EqualTo(12));
+        await ImportIntoAsync(counter = new UploadCounter(new MemoryDirectoryService()));
+        Assert.That(counter.Uploads, Is.EqualTo(1));
+
+        async Task ImportIntoAsync(IDirectoryService directories)
+        {
+            using ChangeCache cache = Open();
+            Assert.That(await new FileSystemImporter(_blobs, directories, new FileSystemImportOptions { ChangeCache = cache }).ImportAsync(Source), Is.EqualTo(root));
+        }
+    }
+
+    [TestCase(0)]
+    [TestCase(300)]
+    [TestCase(1 << 20)]
+    public async Task Put_DirectoriesOfAnySize_StoresThem(int maxBytes)
+    {
+        WriteTree();
+        Node root = await ImportAsync();
+        CastoreDirectory[] directories = [.. ((IDirectoryService)_directories).GetClosureAsync(((Node.Directory)root).Digest).ToBlockingEnumerable().Reverse()];
+        MemoryDirectoryService others = new();
+        await using AskingDirectoryPutter putter = new(others, maxBytes);
+        foreach (CastoreDirectory directory in directories)
+        {
+            await putter.PutAsync(directory);
+        }
+
+        Assert.That(await others.GetAsync(directories[^1].Digest), Is.Null);
+        Assert.That(await putter.CompleteAsync(), Is.EqualTo(directories[^1].Digest));
+        Assert.That(await TreeText.ShowAsync(_blobs, others, root), Has.Count.EqualTo(12));
+    }
+
+    [Test]
     public async Task Import_IntoTheEmbeddedStore_ReadsNothingTwice()
     {
         WriteTree();
@@ -698,6 +751,21 @@ public sealed class ChangeCacheTests
         Assert.That(cache.Find(key), Is.EqualTo((byte[])[8]));
     }
 
+    private sealed class UploadCounter(IDirectoryService inner) : IDirectoryService
+    {
+        public int Uploads { get; private set; }
+
+        public ValueTask<CastoreDirectory?> GetAsync(B3Digest digest, CancellationToken cancellationToken = default) => inner.GetAsync(digest, cancellationToken);
+
+        public ValueTask<B3Digest> PutAsync(CastoreDirectory directory, CancellationToken cancellationToken = default) => inner.PutAsync(directory, cancellationToken);
+
+        public DirectoryPutter OpenPutter()
+        {
+            Uploads++;
+            return inner.OpenPutter();
+        }
+    }
+
     private sealed class Told(List<ImportProgress> all) : IProgress<ImportProgress>
     {
         public void Report(ImportProgress value) => all.Add(value);
@@ -725,6 +793,10 @@ public sealed class ChangeCacheTests
             get => _stored;
             set => _stored = value;
         }
+
+        public bool IsElsewhere { get; set; }
+
+        public IBlobService? AskedBeforeWriting => IsElsewhere ? this : null;
 
         public void Lose(B3Digest digest) => _lost.Add(digest);
 
