@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using Tvix.Castore.Blake3;
 using Tvix.Castore.Local;
@@ -120,16 +121,20 @@ public sealed class ChangeCache : IDisposable
     }
 
     /// <summary>Remembers something, in the place of what was remembered under the key. It is in the file after <see cref="Flush"/>.</summary>
-    internal void Remember(B3Digest key, ReadOnlySpan<byte> value)
+    internal void Remember(B3Digest key, ReadOnlySpan<byte> value) => Remember(key, value.Length, value, static (to, value) => value.CopyTo(to));
+
+    /// <summary>Remembers something that is written where it is needed, since it can be large.</summary>
+    internal void Remember<TState>(B3Digest key, int length, TState state, SpanAction<byte, TState> write)
+        where TState : allows ref struct
     {
-        if (value.Length > Math.Min(MaxValue, _maxBytes / 4))
+        if (length > Math.Min(MaxValue, _maxBytes / 4))
         {
             return;
         }
 
-        byte[] content = new byte[B3Digest.Size + value.Length + CheckSize];
+        byte[] content = new byte[B3Digest.Size + length + CheckSize];
         key.CopyTo(content);
-        value.CopyTo(content.AsSpan(B3Digest.Size));
+        write(content.AsSpan(B3Digest.Size, length), state);
         CheckOf(content.AsSpan(..^CheckSize), content.AsSpan(^CheckSize..));
         lock (_gate)
         {

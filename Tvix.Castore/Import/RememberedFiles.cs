@@ -181,8 +181,11 @@ internal sealed class RememberedFiles
             length = checked(length + FixedSize + entries[seen.Entry].Name.Length);
         }
 
-        byte[] value = new byte[length];
-        Span<byte> rest = value;
+        _cache.Remember(_key, length, entries, WriteAll);
+    }
+
+    private void WriteAll(Span<byte> rest, ReadOnlySpan<DirectoryEntry> entries)
+    {
         foreach (ref readonly Seen seen in CollectionsMarshal.AsSpan(_seen))
         {
             ReadOnlySpan<byte> name = entries[seen.Entry].Name.Bytes;
@@ -193,7 +196,5 @@ internal sealed class RememberedFiles
             ((Node.File)entries[seen.Entry].Node).Digest.CopyTo(rest[(FixedSize - 1 - B3Digest.Size)..]);
             rest = rest[(FixedSize - 1)..];
         }
-
-        _cache.Remember(_key, value);
     }
 }
