@@ -25,18 +25,19 @@ internal sealed class LocalBlobService(LocalStore store) : IBlobService, IStored
         ArgumentNullException.ThrowIfNull(digests);
         ArgumentOutOfRangeException.ThrowIfLessThan(found.Length, digests.Count);
         cancellationToken.ThrowIfCancellationRequested();
-        using PackIndex.Reader index = store.RentIndex();
-        index.BeginSnapshot();
-        try
+        B3Digest[] rest = [.. digests];
+        int[] places = [.. Enumerable.Range(0, rest.Length)];
+        foreach (RecordKind kind in (ReadOnlySpan<RecordKind>)[RecordKind.Chunk, RecordKind.Blob])
         {
-            for (int i = 0; i < digests.Count; i++)
+            bool[] there = store.ContainsMany(kind, rest);
+            for (int i = 0; i < there.Length; i++)
             {
-                found.Span[i] = index.TryFind(RecordKind.Chunk, digests[i], out _) || index.TryFind(RecordKind.Blob, digests[i], out _);
+                found.Span[places[i]] = there[i];
             }
-        }
-        finally
-        {
-            index.EndSnapshot();
+
+            int[] missing = [.. Enumerable.Range(0, rest.Length).Where(i => !there[i])];
+            rest = Array.ConvertAll(missing, i => rest[i]);
+            places = Array.ConvertAll(missing, i => places[i]);
         }
 
         return default;
