@@ -238,8 +238,24 @@ public sealed partial class TvixStore : IAsyncDisposable
 
     /// <summary>Writes a tree to disk.</summary>
     /// <inheritdoc cref="FileSystemExporter.ExportAsync"/>
-    public ValueTask ExportAsync(Node root, string path, IProgress<ExportProgress>? progress = null, CancellationToken cancellationToken = default) =>
-        new FileSystemExporter(Blobs, Directories).ExportAsync(root, path, progress, cancellationToken);
+    public ValueTask<ExportResult> ExportAsync(
+        Node root, string path, IProgress<ExportProgress>? progress = null, CancellationToken cancellationToken = default) =>
+        ExportAsync(root, path, null, progress, cancellationToken);
+
+    /// <summary>Writes a tree to disk.</summary>
+    /// <param name="root">What to write.</param>
+    /// <param name="path">Where its root goes. Nothing may be there yet; the folder it is in must exist.</param>
+    /// <param name="options">How; <see langword="null"/> for the defaults.</param>
+    /// <param name="progress">Is told how far the export has come, once at a time.</param>
+    /// <param name="cancellationToken">Ends the export.</param>
+    /// <inheritdoc cref="FileSystemExporter.ExportAsync"/>
+    public ValueTask<ExportResult> ExportAsync(
+        Node root,
+        string path,
+        FileSystemExportOptions? options,
+        IProgress<ExportProgress>? progress = null,
+        CancellationToken cancellationToken = default) =>
+        new FileSystemExporter(Blobs, Directories, options).ExportAsync(root, path, progress, cancellationToken);
 
     /// <summary>Opens the file at a path below a node; <see langword="null"/> when there is nothing, or something that is not a file.</summary>
     /// <param name="root">Where to start.</param>

@@ -20,10 +20,13 @@ internal static unsafe partial class LibC
     public const int ErrorNotFound = 2;
     public const int ErrorInterrupted = 4;
     public const int ErrorExists = 17;
+    public const int ErrorTooManyNames = 31; // EMLINK: a file that has as many names as the file system allows
     public const int ErrorTooManyLinks = 40; // ELOOP: a link where O_NOFOLLOW forbids one
 
     private const int SymlinkNoFollow = 0x100;
     private const int EmptyPath = 0x1000;
+    private const int CurrentTime = (1 << 30) - 1; // UTIME_NOW
+    private const int OmitTime = (1 << 30) - 2; // UTIME_OMIT
     private const uint BasicStats = 0x7ff;
     private const int StatusOfFileSystemSize = 256; // struct statfs has 120 at most
 
@@ -77,6 +80,21 @@ internal static unsafe partial class LibC
             do
             {
                 count = Write(file, p, (nuint)buffer.Length);
+            }
+            while (count < 0 && LastError == ErrorInterrupted);
+            return count;
+        }
+    }
+
+    /// <summary>Writes at an offset, wherever the file's own position is.</summary>
+    public static nint WriteAt(int file, ReadOnlySpan<byte> buffer, long offset)
+    {
+        fixed (byte* p = buffer)
+        {
+            nint count;
+            do
+            {
+                count = WriteAt(file, p, (nuint)buffer.Length, offset);
             }
             while (count < 0 && LastError == ErrorInterrupted);
             return count;
@@ -151,6 +169,35 @@ internal static unsafe partial class LibC
         }
     }
 
+    /// <summary>Gives a file another name. A link is not followed. Both names end with a NUL byte.</summary>
+    public static int LinkAt(int folder, ReadOnlySpan<byte> name, int newFolder, ReadOnlySpan<byte> newName)
+    {
+        fixed (byte* o = name)
+        fixed (byte* n = newName)
+        {
+            return LinkAt(folder, o, newFolder, n, 0);
+        }
+    }
+
+    /// <summary>Sets when the contents of an open file were changed, in whole seconds since 1970; <see langword="null"/> is now.</summary>
+    public static int SetModifyTime(int file, long? seconds)
+    {
+        TimeSpec* times = stackalloc TimeSpec[]
+        {
+            new TimeSpec { Nanoseconds = OmitTime },
+            seconds is { } s ? new TimeSpec { Seconds = (nint)s } : new TimeSpec { Nanoseconds = CurrentTime },
+        };
+        return SetTimes(file, times);
+    }
+
+    [LibraryImport("libc", EntryPoint = "fchmod", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial int ChangeMode(int file, uint mode);
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    public static partial uint GetEffectiveUserId();
+
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     public static partial int Close(int file);
@@ -176,6 +223,18 @@ internal static unsafe partial class LibC
     [LibraryImport("libc", EntryPoint = "write", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial nint Write(int file, byte* buffer, nuint count);
+
+    [LibraryImport("libc", EntryPoint = "pwrite64", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial nint WriteAt(int file, byte* buffer, nuint count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int LinkAt(int folder, byte* name, int newFolder, byte* newName, int flags);
+
+    [LibraryImport("libc", EntryPoint = "futimens", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int SetTimes(int file, TimeSpec* times);
 
     [LibraryImport("libc", EntryPoint = "getdents64", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
@@ -205,10 +264,20 @@ internal static unsafe partial class LibC
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int UnlinkAt(int folder, byte* name, int flags);
 
+    [StructLayout(LayoutKind.Sequential)]
+    private struct TimeSpec
+    {
+        public nint Seconds;
+        public nint Nanoseconds;
+    }
+
     /// <summary><c>struct statx</c>, which has the same layout on every architecture.</summary>
     [StructLayout(LayoutKind.Explicit, Size = 256)]
     public struct FileStatus
     {
+        [FieldOffset(20)]
+        public readonly uint UserId;
+
         [FieldOffset(28)]
         private readonly ushort _mode;
 
@@ -244,6 +313,12 @@ internal static unsafe partial class LibC
         public readonly FileTime Changed => new(_changeSeconds, _changeNanoseconds);
 
         public readonly FileType Type => (FileType)(_mode >> 12);
+
+        /// <summary>The twelve bits below the type.</summary>
+        public readonly uint Permissions => _mode & 0xfffu;
+
+        /// <summary>Whether the contents were changed last at a second since 1970, exactly.</summary>
+        public readonly bool IsModifiedAt(long seconds) => _modifySeconds == seconds && _modifyNanoseconds == 0;
 
         /// <summary>Whether the owner may execute it.</summary>
         public readonly bool IsExecutable => (_mode & 0x40) != 0;

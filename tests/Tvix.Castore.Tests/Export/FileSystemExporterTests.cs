@@ -43,7 +43,7 @@ public sealed partial class FileSystemExporterTests
 
     private ValueTask<Node> ImportAsync(string? path = null) => new FileSystemImporter(_blobs, _directories).ImportAsync(path ?? Source);
 
-    private ValueTask ExportAsync(Node root, string? path = null, CancellationToken cancellationToken = default) =>
+    private ValueTask<ExportResult> ExportAsync(Node root, string? path = null, CancellationToken cancellationToken = default) =>
         new FileSystemExporter(_blobs, _directories).ExportAsync(root, path ?? Target, cancellationToken: cancellationToken);
 
     private void MakeTree()
