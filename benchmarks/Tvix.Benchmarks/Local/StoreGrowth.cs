@@ -17,7 +17,7 @@ namespace Tvix.Benchmarks.Local;
 /// growth FOLDER [--blobs 16M] [--chart]       FOLDER must not exist, and is removed at the end; --chart: a line a second on standard error
 /// </code>
 /// Blobs are of 100 bytes, made from their numbers, and so can be asked for again without being kept. What an open store holds in memory is seen in processes of their own, which
-/// find the store as it is on disk.
+/// find the store as it is on disk. What is not inserting or opening is told in processor time, which other work on the machine changes least; opening as the best of five.
 /// </remarks>
 internal static class StoreGrowth
 {
@@ -47,7 +47,7 @@ internal static class StoreGrowth
 
         await WarmUpAsync(folder + ".warm-up");
         Console.WriteLine(
-            "| blobs | insert µs (CPU) | worst second µs | is it there: yes, no µs | in batches: yes, no µs | read µs | read in batches µs | index, packs B | first look-up ms "
+            "| blobs | insert µs (CPU) | worst second µs | is it there: yes, no µs | in batches: yes, no µs | read µs | read in batches µs | index, packs B | open, first look-up ms "
             + "| statistics ms | verify µs | peak MB: filling, look-up, verify |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         try
@@ -115,45 +115,45 @@ internal static class StoreGrowth
 
     private static async Task<double> HasEachAsync(LocalStore store, BlobChunk[] blobs, bool expected)
     {
-        long begin = Stopwatch.GetTimestamp();
+        TimeSpan begin = Environment.CpuUsage.TotalTime;
         foreach (BlobChunk blob in blobs)
         {
             Check(await store.Blobs.HasAsync(blob.Digest) == expected);
         }
 
-        return Stopwatch.GetElapsedTime(begin).TotalMicroseconds / blobs.Length;
+        return (Environment.CpuUsage.TotalTime - begin).TotalMicroseconds / blobs.Length;
     }
 
     private static double HasMany(LocalStore store, BlobChunk[] blobs, bool expected)
     {
         B3Digest[] digests = Array.ConvertAll(blobs, blob => blob.Digest);
-        long begin = Stopwatch.GetTimestamp();
+        TimeSpan begin = Environment.CpuUsage.TotalTime;
         for (int i = 0; i < digests.Length; i += BatchCount)
         {
             bool[] found = store.ContainsMany(RecordKind.Chunk, digests.AsSpan(i, Math.Min(BatchCount, digests.Length - i)));
             Check(!found.AsSpan().Contains(!expected));
         }
 
-        return Stopwatch.GetElapsedTime(begin).TotalMicroseconds / blobs.Length;
+        return (Environment.CpuUsage.TotalTime - begin).TotalMicroseconds / blobs.Length;
     }
 
     private static async Task<double> ReadEachAsync(LocalStore store, BlobChunk[] blobs)
     {
-        long begin = Stopwatch.GetTimestamp();
+        TimeSpan begin = Environment.CpuUsage.TotalTime;
         foreach (BlobChunk blob in blobs)
         {
             using BlobContent? content = await store.Blobs.ReadAsync(blob.Digest, BlobBytes);
             Check(content is not null);
         }
 
-        return Stopwatch.GetElapsedTime(begin).TotalMicroseconds / blobs.Length;
+        return (Environment.CpuUsage.TotalTime - begin).TotalMicroseconds / blobs.Length;
     }
 
     private static async Task<double> ReadManyAsync(LocalStore store, BlobChunk[] blobs)
     {
         const int Batch = 1024; // as the renderer reads ahead
         BlobContent?[] contents = new BlobContent?[Batch];
-        long begin = Stopwatch.GetTimestamp();
+        TimeSpan begin = Environment.CpuUsage.TotalTime;
         for (int i = 0; i < blobs.Length; i += Batch)
         {
             ArraySegment<BlobChunk> some = new(blobs, i, Math.Min(Batch, blobs.Length - i));
@@ -165,7 +165,7 @@ internal static class StoreGrowth
             }
         }
 
-        return Stopwatch.GetElapsedTime(begin).TotalMicroseconds / blobs.Length;
+        return (Environment.CpuUsage.TotalTime - begin).TotalMicroseconds / blobs.Length;
     }
 
     // ---- in a process of its own ----
@@ -189,21 +189,27 @@ internal static class StoreGrowth
     {
         await WarmUpAsync(folder + ".warm-up");
         B3Digest wanted = Pick(blobs, 0)[0].Digest;
-        long begin = Stopwatch.GetTimestamp();
-        await using LocalStore store = Open(folder);
-        Check(await store.Blobs.HasAsync(wanted));
-        double open = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
+        double open = double.MaxValue;
+        for (int i = 0; i < 5; i++)
+        {
+            long opened = Stopwatch.GetTimestamp();
+            await using LocalStore fresh = Open(folder);
+            Check(await fresh.Blobs.HasAsync(wanted));
+            open = Math.Min(open, Stopwatch.GetElapsedTime(opened).TotalMilliseconds);
+        }
+
         string openPeak = PeakMegabytes();
-        begin = Stopwatch.GetTimestamp();
+        await using LocalStore store = Open(folder);
+        TimeSpan begin = Environment.CpuUsage.TotalTime;
         Check((await store.GetStatisticsAsync()).Chunks == blobs);
-        double statistics = Stopwatch.GetElapsedTime(begin).TotalMilliseconds;
-        begin = Stopwatch.GetTimestamp();
+        double statistics = (Environment.CpuUsage.TotalTime - begin).TotalMilliseconds;
+        begin = Environment.CpuUsage.TotalTime;
         await foreach (StoreDamage damage in store.VerifyAsync())
         {
             throw new InvalidOperationException(damage.Message);
         }
 
-        double verify = Stopwatch.GetElapsedTime(begin).TotalMicroseconds / blobs;
+        double verify = (Environment.CpuUsage.TotalTime - begin).TotalMicroseconds / blobs;
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture, $"{open:f2} | {statistics:f0} | {verify:f1} | {fillingPeak}, {openPeak}, {PeakMegabytes()}"));
     }
