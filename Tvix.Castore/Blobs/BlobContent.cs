@@ -133,7 +133,7 @@ public sealed class BlobContent : IMemoryOwner<byte>
         {
             if (stream.Length > maxBytes)
             {
-                throw TooLong(digest, maxBytes);
+                throw new BlobTooLongException(digest, maxBytes, stream.Length);
             }
 
             BlobContent content = Rent((int)stream.Length);
@@ -162,7 +162,4 @@ public sealed class BlobContent : IMemoryOwner<byte>
             return content;
         }
     }
-
-    internal static InvalidOperationException TooLong(B3Digest digest, int maxBytes) =>
-        new($"Blob {digest} is longer than the {maxBytes} bytes that the caller is ready to hold.");
 }

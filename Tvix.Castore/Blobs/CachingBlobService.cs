@@ -170,7 +170,7 @@ public sealed class CachingBlobService : IBlobService, IWrittenElsewhere<IBlobSe
 
     /// <summary>Brings a blob from far to near, together with all others who want it.</summary>
     /// <returns>Whether it is near now; otherwise far does not have it either.</returns>
-    /// <exception cref="InvalidOperationException">It is longer than <paramref name="maxBytes"/>.</exception>
+    /// <exception cref="BlobTooLongException">It is longer than <paramref name="maxBytes"/>.</exception>
     private async Task<bool> FetchAsync(B3Digest digest, long maxBytes, CancellationToken cancellationToken)
     {
         while (true)
@@ -183,7 +183,7 @@ public sealed class CachingBlobService : IBlobService, IWrittenElsewhere<IBlobSe
 
             if (maxBytes <= limit)
             {
-                throw BlobContent.TooLong(digest, (int)maxBytes);
+                throw new BlobTooLongException(digest, maxBytes);
             }
 
             // It was fetched for somebody who wanted to hold less; once more, then.
@@ -233,7 +233,7 @@ public sealed class CachingBlobService : IBlobService, IWrittenElsewhere<IBlobSe
         {
             content = await _far.ReadAsync(digest, maxBytes, cancellationToken).ConfigureAwait(false);
         }
-        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        catch (BlobTooLongException)
         {
             return new Fetched(IsThere: false, maxBytes);
         }

@@ -383,7 +383,7 @@ public sealed class ChunkedBlobStream : Stream
         {
             content = await _source.ReadAsync(chunk.Digest, (int)chunk.Size, cancellationToken).ConfigureAwait(false);
         }
-        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        catch (BlobTooLongException e)
         {
             throw new StorageException(
                 $"The chunk {chunk.Digest} is longer than the {chunk.Size} bytes that the blob's list of chunks says.", e);

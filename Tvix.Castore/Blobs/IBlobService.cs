@@ -96,7 +96,7 @@ public interface IBlobService
     /// <param name="maxBytes">The most that the caller is ready to hold in memory.</param>
     /// <param name="cancellationToken">Ends the call.</param>
     /// <returns>The bytes, verified, in memory that the caller disposes.</returns>
-    /// <exception cref="InvalidOperationException">The blob is longer than <paramref name="maxBytes"/>.</exception>
+    /// <exception cref="BlobTooLongException">The blob is longer than <paramref name="maxBytes"/>.</exception>
     /// <exception cref="DigestMismatchException">The stored bytes are damaged.</exception>
     ValueTask<BlobContent?> ReadAsync(B3Digest digest, int maxBytes, CancellationToken cancellationToken = default) =>
         BlobContent.ReadAsync(this, digest, maxBytes, cancellationToken);
@@ -110,7 +110,7 @@ public interface IBlobService
     /// <param name="cancellationToken">Ends the call.</param>
     /// <remarks>When the call throws, nothing is left in <paramref name="contents"/>, and it says nothing about the other blobs.</remarks>
     /// <exception cref="ArgumentException"><paramref name="contents"/> is too short, or a size is more than an array can have.</exception>
-    /// <exception cref="InvalidOperationException">A blob is longer than the size given for it.</exception>
+    /// <exception cref="BlobTooLongException">A blob is longer than the size given for it.</exception>
     /// <exception cref="DigestMismatchException">The stored bytes of a blob are damaged.</exception>
     /// <exception cref="StorageException">The backend could not answer.</exception>
     ValueTask ReadManyAsync(

@@ -42,7 +42,7 @@ public interface IStoredPieceSource
                 pieces.Span[i] = piece;
                 if ((ulong)(piece?.Size ?? 0) > blobs[i].Size)
                 {
-                    throw BlobContent.TooLong(blobs[i].Digest, (int)blobs[i].Size);
+                    throw new BlobTooLongException(blobs[i].Digest, (long)blobs[i].Size, piece!.Size);
                 }
             }
         }

@@ -71,7 +71,7 @@ public sealed class MemoryBlobService : IBlobService
 
         if (content.Length > maxBytes)
         {
-            throw BlobContent.TooLong(digest, maxBytes);
+            throw new BlobTooLongException(digest, maxBytes, content.Length);
         }
 
         BlobContent copy = BlobContent.Rent(content.Length);

@@ -75,9 +75,9 @@ internal sealed partial class ExportRun
         {
             await _blobs.ReadManyAsync(batch.Blobs, contents, Cancelled).ConfigureAwait(false);
         }
-        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        catch (BlobTooLongException e)
         {
-            await ReadOneByOneAsync(batch.Blobs, contents).ConfigureAwait(false); // which tells the one that is too long
+            throw new StorageException($"The blob {e.Digest} is larger than the {e.Limit} bytes that its node says.", e);
         }
 
         foreach (ExportPiece piece in batch.Pieces)
@@ -87,22 +87,6 @@ internal sealed partial class ExportRun
                 BlobChunk blob = batch.Blobs[piece.Blob];
                 BlobContent content = contents[piece.Blob] ?? throw Missing(blob.Digest);
                 CheckSize(blob.Digest, blob.Size, (ulong)content.Memory.Length);
-            }
-        }
-    }
-
-    private async ValueTask ReadOneByOneAsync(List<BlobChunk> blobs, BlobContent?[] contents)
-    {
-        for (int i = 0; i < blobs.Count; i++)
-        {
-            try
-            {
-                BlobContent? content = await _blobs.ReadAsync(blobs[i].Digest, (int)blobs[i].Size, Cancelled).ConfigureAwait(false);
-                contents[i] = content;
-            }
-            catch (InvalidOperationException e) when (e is not ObjectDisposedException)
-            {
-                throw new StorageException($"The blob {blobs[i].Digest} is larger than the {blobs[i].Size} bytes that its node says.", e);
             }
         }
     }

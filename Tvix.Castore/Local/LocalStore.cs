@@ -130,7 +130,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
 
         // What is read of a blob of several chunks is the list of them.
         long length = kind == RecordKind.Blob ? location.StoredLength : location.LogicalLength;
-        return length <= maxBytes ? state.Files.Read(kind, key, location) : throw BlobContent.TooLong(key, maxBytes);
+        return length <= maxBytes ? state.Files.Read(kind, key, location) : throw new BlobTooLongException(key, maxBytes, kind == RecordKind.Blob ? null : length);
     }
 
     /// <summary>Reads many chunks, verified: all are looked up at once, and neighbours are read in one go.</summary>
@@ -196,7 +196,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
             if (locations[i] is { } location)
             {
                 placed.Add(location.LogicalLength <= (long)chunks[i].Size
-                    ? new PlacedChunk(digests[i], location, i) : throw BlobContent.TooLong(digests[i], (int)chunks[i].Size));
+                    ? new PlacedChunk(digests[i], location, i) : throw new BlobTooLongException(digests[i], (long)chunks[i].Size, location.LogicalLength));
             }
         }
 

@@ -112,7 +112,7 @@ public sealed partial class GrpcBlobService : IBlobService
     {
         ArgumentOutOfRangeException.ThrowIfNegative(maxBytes);
         (BlobContent? content, long length) = await ReadOrMeasureAsync(digest, maxBytes, measure: false, cancellationToken).ConfigureAwait(false);
-        return content is null && length >= 0 ? throw BlobContent.TooLong(digest, maxBytes) : content;
+        return content is null && length >= 0 ? throw new BlobTooLongException(digest, maxBytes, length) : content;
     }
 
     private async ValueTask<T?> StatAsync<T>(B3Digest digest, bool sendChunks, Func<StatBlobResponse, T> read, CancellationToken cancellationToken)

@@ -14,6 +14,7 @@ namespace Tvix.Store.Grpc.Wire;
 /// <code>
 /// exception                                          status                                   tvix-error          with
 /// DigestMismatchException                            INVALID_ARGUMENT uploaded, else DATA_LOSS digest-mismatch     tvix-expected, tvix-actual: as text
+/// BlobTooLongException                               likewise                                 blob-too-long       tvix-expected: the blob; tvix-required, tvix-found: limit and size
 /// InvalidDirectoryException                          likewise                                 invalid-directory   tvix-reason, tvix-name-bin
 /// InvalidPathInfoException                           likewise                                 invalid-path-info   tvix-reason, tvix-index, tvix-found, tvix-required
 /// NarFormatException                                 likewise                                 invalid-nar         tvix-reason, tvix-offset
@@ -46,6 +47,7 @@ internal static class StoreErrors
     public const string RequiredKey = "tvix-required";
 
     public const string DigestMismatch = "digest-mismatch";
+    public const string BlobTooLong = "blob-too-long";
     public const string InvalidDirectory = "invalid-directory";
     public const string InvalidPathInfo = "invalid-path-info";
     public const string InvalidNar = "invalid-nar";
@@ -80,6 +82,12 @@ internal static class StoreErrors
                 digests.Trailers.Add(ExpectedKey, mismatch.Expected.ToString());
                 AddIfAny(digests.Trailers, ActualKey, mismatch.Actual?.ToString());
                 return digests;
+            case BlobTooLongException blob:
+                GrpcException length = Make(data, e.Message, e, BlobTooLong);
+                length.Trailers.Add(ExpectedKey, blob.Digest.ToString());
+                length.Trailers.Add(RequiredKey, blob.Limit.ToString(CultureInfo.InvariantCulture));
+                AddIfAny(length.Trailers, FoundKey, blob.Size?.ToString(CultureInfo.InvariantCulture));
+                return length;
             case InvalidDirectoryException directory:
                 GrpcException rule = Make(data, e.Message, e, InvalidDirectory, directory.Error.ToString());
                 if (!directory.Name.IsEmpty)
@@ -142,6 +150,8 @@ internal static class StoreErrors
             case DigestMismatch when isData && B3Digest.TryParse(trailers.GetText(ExpectedKey), out B3Digest expected):
                 return new DigestMismatchException(
                     expected, B3Digest.TryParse(trailers.GetText(ActualKey), out B3Digest actual) ? actual : null, $"{doing}: so says the server", e);
+            case BlobTooLong when isData && B3Digest.TryParse(trailers.GetText(ExpectedKey), out B3Digest blob) && GetLong(trailers, RequiredKey) is { } limit:
+                return new BlobTooLongException(message, blob, limit, GetLong(trailers, FoundKey), e);
             case InvalidDirectory when isData && TryGetReason(trailers, out DirectoryError error):
                 return new InvalidDirectoryException(error, message, trailers.GetBytes(NameKey), e);
             case InvalidPathInfo when isData && TryGetReason(trailers, out PathInfoError error):
@@ -195,6 +205,9 @@ internal static class StoreErrors
 
     private static bool TryGetReason<T>(GrpcMetadata trailers, out T reason)
         where T : struct, Enum => Enum.TryParse(trailers.GetText(ReasonKey), out reason) && Enum.IsDefined(reason);
+
+    private static long? GetLong(GrpcMetadata trailers, string key) =>
+        long.TryParse(trailers.GetText(key), NumberStyles.None, CultureInfo.InvariantCulture, out long number) ? number : null;
 
     private static int? GetNumber(GrpcMetadata trailers, string key) =>
         int.TryParse(trailers.GetText(key), NumberStyles.None, CultureInfo.InvariantCulture, out int number) ? number : null;

@@ -144,7 +144,7 @@ internal sealed class BlobMover(IBlobService source, IBlobService target, CopyOp
             {
                 content = await source.ReadAsync(request.Digest, size, cancellationToken).ConfigureAwait(false) ?? throw Missing(request);
             }
-            catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+            catch (BlobTooLongException e)
             {
                 throw WrongLength(request, e);
             }

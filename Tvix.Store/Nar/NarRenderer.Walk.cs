@@ -1,3 +1,4 @@
+using Tvix.Castore;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Model;
 
@@ -187,7 +188,7 @@ public sealed partial class NarRenderer
             {
                 return renderer._blobs.ReadAsync(file.Digest, (int)file.Size, cancellationToken);
             }
-            catch (InvalidOperationException e)
+            catch (BlobTooLongException e)
             {
                 return ValueTask.FromException<BlobContent?>(e); // judged when the file's turn comes, as if it came later
             }

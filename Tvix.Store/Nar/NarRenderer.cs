@@ -128,7 +128,7 @@ public sealed partial class NarRenderer
                 : (item.Reading is { } reading ? await reading.ConfigureAwait(false) : item.Content) is { } content ? new StoredPiece(content)
                 : null;
         }
-        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        catch (BlobTooLongException e)
         {
             throw WrongLength(writer, item.Name, file, e); // what a blob that exceeds the limit, its recorded size, is answered with
         }
@@ -166,7 +166,7 @@ public sealed partial class NarRenderer
         {
             piece = await item.Batch.TakeAsync(item.Index).ConfigureAwait(false);
         }
-        catch (InvalidOperationException e) when (e is not ObjectDisposedException)
+        catch (BlobTooLongException e)
         {
             throw WrongChunk(chunk, file, e);
         }

@@ -1,4 +1,5 @@
 using NUnit.Framework;
+using Tvix.Castore;
 using Tvix.Castore.Blake3;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Model;
@@ -346,7 +347,7 @@ public abstract class BlobServiceContract : BlobStreamContract
 
         if (size > 0)
         {
-            Assert.That(async () => await Service.ReadAsync(digest, size - 1), Throws.InstanceOf<InvalidOperationException>());
+            Assert.That(async () => await Service.ReadAsync(digest, size - 1), Throws.TypeOf<BlobTooLongException>());
         }
 
         Assert.That(async () => await Service.ReadAsync(digest, -1), Throws.InstanceOf<ArgumentOutOfRangeException>());
@@ -432,7 +433,7 @@ public abstract class BlobServiceContract : BlobStreamContract
         BlobChunk good = new(await Service.PutAsync(SampleData.Bytes(50)), 50);
         BlobChunk bad = new(await Service.PutAsync(SampleData.Bytes(size)), (ulong)size - 1);
         BlobContent?[] found = new BlobContent?[2];
-        Assert.That(async () => await Service.ReadManyAsync([good, bad], found), Throws.InstanceOf<InvalidOperationException>());
+        Assert.That(async () => await Service.ReadManyAsync([good, bad], found), Throws.TypeOf<BlobTooLongException>());
         Assert.That(found, Is.All.Null);
     }
 

@@ -51,7 +51,7 @@ public sealed class BlobContentTests
     {
         DamagedAtTheEnd stream = new(SampleData.Bytes(100));
         IBlobService service = new OneStreamService(() => stream);
-        Assert.That(async () => await service.ReadAsync(B3Digest.Empty, 99), Throws.InvalidOperationException);
+        Assert.That(async () => await service.ReadAsync(B3Digest.Empty, 99), Throws.TypeOf<BlobTooLongException>());
     }
 
     private sealed class OneStreamService(Func<Stream> open) : IBlobService

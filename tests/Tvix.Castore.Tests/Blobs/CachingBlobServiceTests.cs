@@ -84,7 +84,7 @@ public sealed class CachingBlobServiceTests
         byte[] content = SampleData.Bytes(limit + 1);
         B3Digest digest = await _farBlobs.PutAsync(content);
         CachingBlobService cache = new(_near, _far);
-        Assert.That(async () => await cache.ReadAsync(digest, limit), Throws.InstanceOf<InvalidOperationException>());
+        Assert.That(async () => await cache.ReadAsync(digest, limit), Throws.InstanceOf<BlobTooLongException>());
         Assert.That(await _nearBlobs.HasAsync(digest), Is.False);
         Assert.That(_calls, Has.None.StartsWith("near write").And.None.StartsWith("near put"));
     }
@@ -103,7 +103,7 @@ public sealed class CachingBlobServiceTests
 
         atFar.Continue();
 
-        Assert.That(async () => await tooSmall, Throws.InstanceOf<InvalidOperationException>());
+        Assert.That(async () => await tooSmall, Throws.InstanceOf<BlobTooLongException>());
         Assert.That(await whole, Is.EqualTo(Content));
     }
 

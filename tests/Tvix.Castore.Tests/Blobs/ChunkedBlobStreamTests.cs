@@ -256,7 +256,7 @@ public sealed class ChunkedBlobStreamTests
 
             if (bytes.Length > maxBytes)
             {
-                throw new InvalidOperationException("too long");
+                throw new BlobTooLongException(digest, maxBytes);
             }
 
             BlobContent content = BlobContent.Rent(bytes.Length);

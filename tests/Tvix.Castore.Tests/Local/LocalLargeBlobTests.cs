@@ -36,6 +36,6 @@ public sealed class LocalLargeBlobTests
         await stream.ReadExactlyAsync(actual);
         Assert.That(actual, Is.EqualTo("the end"u8.ToArray()));
         Assert.That((await store.Blobs.GetChunksAsync(blob))!.Sum(chunk => (long)chunk.Size), Is.EqualTo(Length));
-        Assert.ThrowsAsync<InvalidOperationException>(async () => await store.Blobs.ReadAsync(blob, int.MaxValue));
+        Assert.ThrowsAsync<BlobTooLongException>(async () => await store.Blobs.ReadAsync(blob, int.MaxValue));
     }
 }

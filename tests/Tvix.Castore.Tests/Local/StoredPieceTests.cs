@@ -140,7 +140,7 @@ public sealed class StoredPieceTests : StoreFixture
         StoredPiece?[] pieces = new StoredPiece?[2];
         Assert.That(
             async () => await source.ReadStoredManyAsync([new BlobChunk(digest, (ulong)s_text.Length), new BlobChunk(digest, (ulong)s_text.Length - 1)], pieces),
-            Throws.InvalidOperationException);
+            Throws.TypeOf<BlobTooLongException>().With.Property(nameof(BlobTooLongException.Size)).EqualTo(s_text.Length));
         Assert.That(pieces, Is.All.Null);
         Assert.That(async () => await source.ReadStoredManyAsync([new BlobChunk(digest, 1)], default), Throws.InstanceOf<ArgumentException>());
     }

@@ -78,7 +78,7 @@ public sealed class GrpcBlobServiceFaultTests
                 throw;
             }
         };
-        Assert.That(async () => await server.Client.Blobs.ReadAsync(SmallDigest, 100_000), Throws.InstanceOf<InvalidOperationException>());
+        Assert.That(async () => await server.Client.Blobs.ReadAsync(SmallDigest, 100_000), Throws.InstanceOf<BlobTooLongException>());
         await cancelled.Task;
     }
 

@@ -27,6 +27,8 @@ public sealed class StoreErrorsTests
         {
             yield return new Line(new DigestMismatchException(_one, _two, "pack 1"), GrpcStatusCode.DataLoss, GrpcStatusCode.InvalidArgument);
             yield return new Line(new DigestMismatchException(_one, null, "pack 1"), GrpcStatusCode.DataLoss, GrpcStatusCode.InvalidArgument);
+            yield return new Line(new BlobTooLongException(_one, 100, 1L << 40), GrpcStatusCode.DataLoss, GrpcStatusCode.InvalidArgument);
+            yield return new Line(new BlobTooLongException(_one, 1L << 33), GrpcStatusCode.DataLoss, GrpcStatusCode.InvalidArgument);
             yield return new Line(new InvalidDirectoryException(DirectoryError.WrongSorting, "x", "a\xff"u8.ToArray()), GrpcStatusCode.DataLoss, GrpcStatusCode.InvalidArgument);
             yield return new Line(new InvalidDirectoryException(DirectoryError.NotConnected, "x"), GrpcStatusCode.DataLoss, GrpcStatusCode.InvalidArgument);
             yield return new Line(
@@ -68,6 +70,9 @@ public sealed class StoreErrorsTests
         {
             case (DigestMismatchException a, DigestMismatchException b):
                 Assert.That((b.Expected, b.Actual), Is.EqualTo((a.Expected, a.Actual)));
+                break;
+            case (BlobTooLongException a, BlobTooLongException b):
+                Assert.That((b.Digest, b.Limit, b.Size), Is.EqualTo((a.Digest, a.Limit, a.Size)));
                 break;
             case (InvalidDirectoryException a, InvalidDirectoryException b):
                 Assert.That(b.Error, Is.EqualTo(a.Error));
