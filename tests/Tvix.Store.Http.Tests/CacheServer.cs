@@ -22,9 +22,11 @@ namespace Tvix.Store.Http.Tests;
 internal sealed class CacheServer : IAsyncDisposable
 {
     private readonly WebApplication _app;
+    private readonly SemaphoreSlim _logged;
 
-    private CacheServer(WebApplication app, TvixStore store, ConcurrentQueue<string> log)
+    private CacheServer(WebApplication app, TvixStore store, ConcurrentQueue<string> log, SemaphoreSlim logged)
     {
+        _logged = logged;
         _app = app;
         Store = store;
         Log = log;
@@ -38,6 +40,16 @@ internal sealed class CacheServer : IAsyncDisposable
     /// <summary>What was logged: level, category and message, and a failure if there was one.</summary>
     public ConcurrentQueue<string> Log { get; }
 
+    /// <summary>Returns once the log is as it should be. It is looked at whenever something was added; so one test at a time waits.</summary>
+    public async Task WaitForLogAsync(Func<ConcurrentQueue<string>, bool> isSo)
+    {
+        using CancellationTokenSource tooLong = new(TimeSpan.FromSeconds(30));
+        while (!isSo(Log))
+        {
+            await _logged.WaitAsync(tooLong.Token);
+        }
+    }
+
     /// <summary>Everything that is mapped.</summary>
     public IEnumerable<RouteEndpoint> Endpoints => ((IEndpointRouteBuilder)_app).DataSources.SelectMany(source => source.Endpoints).OfType<RouteEndpoint>();
 
@@ -49,14 +61,15 @@ internal sealed class CacheServer : IAsyncDisposable
     {
         store ??= NewStore();
         ConcurrentQueue<string> log = [];
+        SemaphoreSlim logged = new(0);
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.Protocols = HttpProtocols.Http1));
         builder.Services.AddRoutingCore();
-        builder.Services.AddLogging(logging => logging.AddProvider(new QueueLoggerProvider(log)));
+        builder.Services.AddLogging(logging => logging.AddProvider(new QueueLoggerProvider(log, logged)));
         WebApplication app = builder.Build();
         app.MapNixBinaryCache(store, options);
         await app.StartAsync();
-        return new CacheServer(app, store, log);
+        return new CacheServer(app, store, log, logged);
     }
 
     public Task<HttpResponseMessage> GetAsync(string path, params (string Name, string Value)[] headers) => SendAsync(HttpMethod.Get, path, null, headers);
@@ -142,7 +155,7 @@ internal sealed class CacheServer : IAsyncDisposable
 
     private static DirectoryEntry Entry(string name, Node node) => new(new PathComponent(Encoding.UTF8.GetBytes(name)), node);
 
-    private sealed class QueueLoggerProvider(ConcurrentQueue<string> lines) : ILoggerProvider, ILogger
+    private sealed class QueueLoggerProvider(ConcurrentQueue<string> lines, SemaphoreSlim logged) : ILoggerProvider, ILogger
     {
         public ILogger CreateLogger(string categoryName) => this;
 
@@ -156,6 +169,7 @@ internal sealed class CacheServer : IAsyncDisposable
             if (IsEnabled(logLevel))
             {
                 lines.Enqueue($"{logLevel}: {formatter(state, exception)} {exception}");
+                logged.Release();
             }
         }
 

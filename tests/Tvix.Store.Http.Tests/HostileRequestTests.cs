@@ -1,10 +1,8 @@
 using System.Buffers.Binary;
-using System.IO.Compression;
 using System.Net.Sockets;
 using System.Text;
 using Microsoft.AspNetCore.Routing;
 using NUnit.Framework;
-using Tvix.Castore.Compression;
 using Tvix.Store.BinaryCaches;
 using Tvix.Store.NarInfos;
 using Tvix.Store.Nix;
@@ -189,7 +187,7 @@ public sealed class HostileRequestTests
 
         // The answers to later requests come after the resets.
         Assert.That((await _server.GetAsync("nix-cache-info")).IsSuccessStatusCode);
-        Assert.That(await SpinAsync(() => _server.Log.Count(line => line.Contains("PUT", StringComparison.Ordinal) && line.Contains(" in ", StringComparison.Ordinal)) >= targets.Length));
+        await _server.WaitForLogAsync(log => log.Count(line => line.Contains("PUT", StringComparison.Ordinal) && line.Contains(" in ", StringComparison.Ordinal)) >= targets.Length);
     }
 
     public static IEnumerable<TestCaseData> Nars()
@@ -242,7 +240,7 @@ public sealed class HostileRequestTests
     {
         foreach ((string compression, string suffix) in ((string, string)[])[("none", ""), ("gzip", ""), ("gzip", ".gz"), ("zstd", ".zst"), ("br", ".br")])
         {
-            byte[] file = Compress(nar, compression);
+            byte[] file = Compressed.Of(nar, compression);
             string target = $"/nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(file), suffix)}";
             (int status, string body) = await RawRequest.SendAsync(_server.Port, $"PUT {target} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", InChunks(file));
             CheckRefused(status, body, $"{target} {compression}");
@@ -283,7 +281,7 @@ public sealed class HostileRequestTests
         {
             foreach (string encoding in (string[])["", "gzip", "br", "zstd"])
             {
-                byte[] body = Compress(Encoding.Latin1.GetBytes(text), encoding);
+                byte[] body = Compressed.Of(Encoding.Latin1.GetBytes(text), encoding);
                 string header = encoding.Length == 0 ? "" : $"Content-Encoding: {encoding}\r\n";
                 (int status, string answer) = await RawRequest.SendAsync(_server.Port, $"PUT /{Hash32}.narinfo HTTP/1.1\r\nHost: x\r\n{header}Content-Length: {body.Length}\r\n\r\n", [body]);
                 CheckRefused(status, answer, $"{encoding} {text[..Math.Min(text.Length, 100)]}");
@@ -335,32 +333,5 @@ public sealed class HostileRequestTests
         }
 
         yield return "0\r\n\r\n"u8.ToArray();
-    }
-
-    private static byte[] Compress(byte[] bytes, string compression)
-    {
-        MemoryStream file = new();
-        using (Stream stream = compression switch
-        {
-            "gzip" => new GZipStream(file, CompressionLevel.Fastest, leaveOpen: true),
-            "zstd" => new ZstdCompressionStream(file, leaveOpen: true),
-            "br" => new BrotliStream(file, CompressionLevel.Fastest, leaveOpen: true),
-            _ => file,
-        })
-        {
-            stream.Write(bytes);
-        }
-
-        return file.ToArray();
-    }
-
-    private static async Task<bool> SpinAsync(Func<bool> isSo)
-    {
-        for (int i = 0; i < 1000 && !isSo(); i++)
-        {
-            await Task.Delay(10);
-        }
-
-        return isSo();
     }
 }

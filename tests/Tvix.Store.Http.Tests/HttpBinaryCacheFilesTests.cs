@@ -551,13 +551,15 @@ public sealed class HttpBinaryCacheFilesTests
     {
         byte[] received = [];
         _server.Answer = async (http, _) => received = await BodyAsync(http);
-        using HttpBinaryCacheFiles files = Open(options => (options.Timeout, options.Retries) = (TimeSpan.FromSeconds(1), 0));
+        Tvix.Tests.Shared.ManualTime time = new();
+        using HttpBinaryCacheFiles files = Open(options => (options.Timeout, options.Retries, options.TimeProvider) = (TimeSpan.FromSeconds(10), 0, time));
         BinaryCacheContents contents = new(15, async (destination, token) =>
         {
             for (int i = 0; i < 15; i++)
             {
                 await destination.WriteAsync(s_bytes.AsMemory(i, 1), token);
-                await Task.Delay(100, token); // all of it takes longer than the limit
+                time.Advance(TimeSpan.FromSeconds(9)); // all of it takes longer than the limit
+                token.ThrowIfCancellationRequested();
             }
         });
         await files.PutAsync("x", "text/plain", contents);

@@ -1,8 +1,6 @@
-using System.IO.Compression;
 using System.Net;
 using System.Text;
 using NUnit.Framework;
-using Tvix.Castore.Compression;
 using Tvix.Castore.Model;
 using Tvix.Store.BinaryCaches;
 using Tvix.Store.NarInfos;
@@ -54,7 +52,7 @@ public sealed class UploadTests
         foreach (PathInfo info in (PathInfo[])[dependency, tree])
         {
             byte[] nar = await _source.RenderAsync(info.Node);
-            byte[] file = Compress(nar, compression);
+            byte[] file = Compressed.Of(nar, compression);
             string narPath = $"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(file), suffix)}";
             string narInfoPath = $"{info.StorePath.Digest}.narinfo";
             Assert.That((await _server.HeadAsync(narPath)).StatusCode, Is.EqualTo(HttpStatusCode.NotFound));
@@ -97,7 +95,7 @@ public sealed class UploadTests
         using TempFolder folder = new();
         string? uploads = withFolder ? folder["a/uploads"] : null;
         PathInfo tree = await _source.AddAsync("tree", await _source.AddTreeAsync());
-        byte[] file = Compress(await _source.RenderAsync(tree.Node), compression);
+        byte[] file = Compressed.Of(await _source.RenderAsync(tree.Node), compression);
         string narPath = $"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(file))}";
         await using (CacheServer first = await CacheServer.StartAsync(_server.Store, new NixBinaryCacheOptions { UploadFolder = uploads }))
         {
@@ -164,7 +162,7 @@ public sealed class UploadTests
     {
         PathInfo info = await BuiltAsync();
         byte[] nar = await _source.RenderAsync(info.Node);
-        byte[] file = Compress(nar, NarCompression.Gzip);
+        byte[] file = Compressed.Of(nar, NarCompression.Gzip);
         string narPath = $"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(file))}";
         string text = NarInfoOf(info, narPath, "gzip", file).ToText();
         string path = $"{info.StorePath.Digest}.narinfo";
@@ -261,10 +259,10 @@ public sealed class UploadTests
         string narPath = $"nar/{BinaryCacheFileName.FormatNar(info.NarHash)}";
         Assert.That(await PutAsync(narPath, nar), Is.EqualTo(""));
         string path = $"{info.StorePath.Digest}.narinfo";
-        byte[] body = Compress(NarInfoOf(info, narPath, "none", nar).ToUtf8(), encoding);
+        byte[] body = Compressed.Of(NarInfoOf(info, narPath, "none", nar).ToUtf8(), encoding);
         HttpResponseMessage response = await _server.PutAsync(path, body, ("Content-Encoding", encoding));
         Assert.That((int)response.StatusCode, Is.EqualTo(encoding == "rot13" ? 415 : 204));
-        byte[] bomb = Compress(new byte[5 << 20], encoding);
+        byte[] bomb = Compressed.Of(new byte[5 << 20], encoding);
         Assert.That((int)(await _server.PutAsync(path, bomb, ("Content-Encoding", encoding))).StatusCode, Is.EqualTo(encoding == "rot13" ? 415 : 413));
         Assert.That((int)(await _server.PutAsync(narPath, nar, ("Content-Encoding", encoding))).StatusCode, Is.EqualTo(415));
     }
@@ -275,7 +273,7 @@ public sealed class UploadTests
         byte[] nar = await _source.RenderAsync(await _source.AddTreeAsync());
         string zeros = new('0', 52);
         await RefuseAsync($"nar/{zeros}.nar", nar, 400);
-        await RefuseAsync($"nar/{zeros}.nar.zst", Compress(nar, NarCompression.Zstd), 400);
+        await RefuseAsync($"nar/{zeros}.nar.zst", Compressed.Of(nar, NarCompression.Zstd), 400);
         await RefuseAsync($"nar/{zeros}.nar.lzip", nar, 415);
         await RefuseAsync($"nar/{zeros}.nar.xz.exe", nar, 415);
         await RefuseAsync($"nar/{zeros}", nar, 400);
@@ -288,7 +286,7 @@ public sealed class UploadTests
             await RefuseAsync($"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(body))}", body, 400);
             foreach ((string compression, string suffix) in new[] { (NarCompression.Gzip, ".gz"), (NarCompression.Zstd, ".zst"), (NarCompression.Brotli, ".br") })
             {
-                byte[] file = Compress(body, compression);
+                byte[] file = Compressed.Of(body, compression);
                 await RefuseAsync($"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(file), suffix)}", file, 400);
             }
         }
@@ -312,7 +310,7 @@ public sealed class UploadTests
     {
         await using CacheServer server = await CacheServer.StartAsync(options: new NixBinaryCacheOptions { MaxNarSize = 10_000 });
         byte[] nar = await _source.RenderAsync(await _source.AddFileAsync(new byte[10_000]));
-        byte[] file = Compress(nar, compression);
+        byte[] file = Compressed.Of(nar, compression);
         string path = $"nar/{BinaryCacheFileName.FormatNar(Sha256Digest.Compute(file))}";
         Assert.That((int)(await server.PutAsync(path, file)).StatusCode, Is.EqualTo(413));
 
@@ -407,23 +405,6 @@ public sealed class UploadTests
         Signatures = info.Signatures,
         ContentAddress = info.ContentAddress,
     };
-
-    private static byte[] Compress(byte[] bytes, string compression)
-    {
-        MemoryStream file = new();
-        using (Stream stream = compression switch
-        {
-            NarCompression.Gzip => new GZipStream(file, CompressionLevel.Fastest, leaveOpen: true),
-            NarCompression.Zstd => new ZstdCompressionStream(file, leaveOpen: true),
-            NarCompression.Brotli => new BrotliStream(file, CompressionLevel.Fastest, leaveOpen: true),
-            _ => file,
-        })
-        {
-            stream.Write(bytes);
-        }
-
-        return file.ToArray();
-    }
 
     private sealed class UnknownLength(byte[] bytes) : MemoryStream(bytes)
     {

@@ -5,6 +5,7 @@ using Tvix.Castore;
 using Tvix.Store.Grpc.Protocol;
 using Tvix.Store.Grpc.Protos.Health.V1;
 using Tvix.Store.Grpc.Server;
+using Tvix.Tests.Shared;
 using static Tvix.Store.Grpc.Protos.Health.V1.HealthCheckResponse.Types;
 using static Tvix.Store.Grpc.Tests.Server.StoreServer;
 

@@ -1,8 +1,7 @@
-using System.IO.Compression;
 using NUnit.Framework;
-using Tvix.Castore.Compression;
 using Tvix.Store.BinaryCaches;
 using Tvix.Store.Nix;
+using Tvix.Tests.Shared;
 
 namespace Tvix.Store.Tests.BinaryCaches;
 
@@ -53,7 +52,7 @@ public sealed class NarCompressionTests
     {
         byte[] bytes = new byte[500_000];
         new Random(3).NextBytes(bytes.AsSpan(200_000));
-        byte[] file = Compress(bytes, compression);
+        byte[] file = Compressed.Of(bytes, compression);
         foreach (int pieceLength in (int[])[1000, int.MaxValue])
         {
             await using Stream stream = NarCompression.OpenRead(new PiecewiseStream(file, pieceLength), compression);
@@ -107,7 +106,7 @@ public sealed class NarCompressionTests
     [Test]
     public void OpenRead_OfDamagedBrotli_Throws()
     {
-        byte[] whole = Compress(s_nar, NarCompression.Brotli);
+        byte[] whole = Compressed.Of(s_nar, NarCompression.Brotli);
         Assert.That(Decode(whole, NarCompression.Brotli), Is.EqualTo(s_nar));
         Assert.That(() => Decode([.. whole, 0], NarCompression.Brotli), Throws.TypeOf<InvalidDataException>());
         Assert.That(() => Decode([0xff, .. whole], NarCompression.Brotli), Throws.TypeOf<InvalidDataException>());
@@ -141,12 +140,12 @@ public sealed class NarCompressionTests
     {
         foreach (string compression in (string[])[NarCompression.None, NarCompression.Gzip, NarCompression.Zstd])
         {
-            Assert.That(NarCompression.Detect(Compress(s_nar, compression)), Is.EqualTo(compression));
+            Assert.That(NarCompression.Detect(Compressed.Of(s_nar, compression)), Is.EqualTo(compression));
         }
 
         Assert.That(NarCompression.Detect(Convert.FromBase64String(Xz)), Is.EqualTo(NarCompression.Xz));
         Assert.That(NarCompression.Detect(Convert.FromBase64String(Bzip2)), Is.EqualTo(NarCompression.Bzip2));
-        Assert.That(NarCompression.Detect(Compress(s_nar, NarCompression.Brotli)), Is.Null);
+        Assert.That(NarCompression.Detect(Compressed.Of(s_nar, NarCompression.Brotli)), Is.Null);
         Assert.That(NarCompression.Detect([]), Is.Null);
         Assert.That(NarCompression.Detect(s_nar.AsSpan(0, NarCompression.DetectLength - 1)), Is.Null);
     }
@@ -159,23 +158,6 @@ public sealed class NarCompressionTests
     [TestCase("", null)]
     [TestCase(".lzip", null)]
     public void FromSuffix_OfAName_IsWhatNixMeans(string suffix, string? compression) => Assert.That(NarCompression.FromSuffix(suffix), Is.EqualTo(compression));
-
-    private static byte[] Compress(byte[] bytes, string compression)
-    {
-        MemoryStream file = new();
-        using (Stream stream = compression switch
-        {
-            NarCompression.Gzip => new GZipStream(file, CompressionLevel.Fastest, leaveOpen: true),
-            NarCompression.Zstd => new ZstdCompressionStream(file, leaveOpen: true),
-            NarCompression.Brotli => new BrotliStream(file, CompressionLevel.Fastest, leaveOpen: true),
-            _ => file,
-        })
-        {
-            stream.Write(bytes);
-        }
-
-        return file.ToArray();
-    }
 
     private static byte[] Decode(string file, string compression) => Decode(Convert.FromBase64String(file), compression);
 

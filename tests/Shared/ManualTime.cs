@@ -1,6 +1,6 @@
 using System.Threading.Channels;
 
-namespace Tvix.Store.Grpc.Tests.Server;
+namespace Tvix.Tests.Shared;
 
 /// <summary>A clock that is moved by hand, and that tells when somebody begins to wait.</summary>
 internal sealed class ManualTime : TimeProvider
