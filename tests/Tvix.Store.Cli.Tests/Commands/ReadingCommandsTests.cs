@@ -169,6 +169,18 @@ public sealed class ReadingCommandsTests : ToolFixture
     }
 
     [Test]
+    public async Task Export_WithALinkFolder_SharesFiles()
+    {
+        await SucceedAsync("export", "--link-folder", At("links"), Hash, At("first"));
+        await SucceedAsync("export", "--link-folder", At("links"), "--check-links", Hash, At("second"));
+        Assert.That(File.ReadAllText(At("second/sub/x")), Is.EqualTo("hi\n"));
+        File.SetUnixFileMode(At("first/sub/x"), (UnixFileMode)0x1ff);
+        Assert.That(File.GetUnixFileMode(At("second/sub/x")), Is.EqualTo((UnixFileMode)0x1ff), "it is one file");
+        Assert.That(await FailAsync(ExitCode.BadCommandLine, "export", "--check-links", Hash, At("third")), Does.Contain("--link-folder"));
+        Assert.That(await FailAsync(ExitCode.BadCommandLine, "export", "--link-folder", "", Hash, At("third")), Does.Contain("empty"));
+    }
+
+    [Test]
     public async Task Export_ToWhereSomethingIs_Fails()
     {
         await FailAsync(ExitCode.Failure, "export", Hash, At("d"));
