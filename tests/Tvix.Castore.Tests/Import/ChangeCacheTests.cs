@@ -19,6 +19,8 @@ namespace Tvix.Castore.Tests.Import;
 [System.Runtime.Versioning.SupportedOSPlatform("linux")]
 public sealed class ChangeCacheTests
 {
+    private static readonly DateTime s_someTime = new(2020, 2, 20, 20, 20, 20, DateTimeKind.Utc);
+
     private TempFolder _folder = null!;
     private WatchedBlobs _blobs = null!;
     private MemoryDirectoryService _directories = null!;
@@ -82,7 +84,7 @@ public sealed class ChangeCacheTests
     private void WriteTree()
     {
         Write("a", "1");
-        Write("b", "22");
+        File.SetLastWriteTimeUtc(Write("b", "22"), s_someTime); // .NET cannot put back every time that the file system gives
         Write("folder/c", "333");
         Write("folder/inner/d", "4444");
         Write("folder/inner/large", new string('x', TreeBatch.MaxWholeFile + 1));
@@ -188,15 +190,13 @@ public sealed class ChangeCacheTests
             yield return Edit("Touch", 1, root => File.SetLastWriteTimeUtc(root("a"), DateTime.UnixEpoch));
             yield return Edit("SameSizeAndTime", 1, root =>
             {
-                DateTime time = File.GetLastWriteTimeUtc(root("b"));
                 File.WriteAllText(root("b"), "zz");
-                File.SetLastWriteTimeUtc(root("b"), time);
+                File.SetLastWriteTimeUtc(root("b"), s_someTime);
             });
             yield return Edit("ReplacedByRename", 1, root =>
             {
-                DateTime time = File.GetLastWriteTimeUtc(root("b"));
                 File.WriteAllText(root("new"), "zz");
-                File.SetLastWriteTimeUtc(root("new"), time);
+                File.SetLastWriteTimeUtc(root("new"), s_someTime);
                 File.Move(root("new"), root("b"), overwrite: true);
             });
             yield return Edit("Exchanged", 2, root =>
@@ -318,17 +318,15 @@ public sealed class ChangeCacheTests
         switch (kind)
         {
             case 0 or 1 when !Directory.Exists(path):
-                DateTime? time = kind == 1 && File.Exists(path) ? File.GetLastWriteTimeUtc(path) : null;
-                File.Delete(path + ".link");
                 if (new FileInfo(path).LinkTarget is not null)
                 {
                     File.Delete(path);
                 }
 
                 File.WriteAllText(path, content.ToString());
-                if (time is { } former)
+                if (kind == 1)
                 {
-                    File.SetLastWriteTimeUtc(path, former);
+                    File.SetLastWriteTimeUtc(path, s_someTime);
                 }
 
                 break;
@@ -718,6 +716,49 @@ public sealed class ChangeCacheTests
         Assert.That(keys[^300..].Select(last.Find), Is.All.EqualTo(value));
         Assert.That(keys[1..300].Select(last.Find), Is.All.Null);
         Assert.That(new FileInfo(CacheFile).Length, Is.LessThan(Limit * 1.5));
+    }
+
+    /// <summary>The hash of a NAR that is remembered wrong would be told to others.</summary>
+    [Test]
+    public void Find_OfWhatWasAltered_FindsNothing()
+    {
+        B3Digest key = Blake3Hasher.HashData([1]);
+        B3Digest other = Blake3Hasher.HashData([2]);
+        byte[] value = SampleData.Bytes(100);
+        using ChangeCache cache = Open();
+        cache.Remember(key, value);
+        cache.Remember(other, SampleData.Bytes(5));
+        cache.Flush();
+        using SqliteDatabase database = new(CacheFile, 1000);
+        using SqliteStatement find = database.PrepareOnce($"select id, content from rows where length(content) > {value.Length}");
+        Assert.That(find.Step(), Is.True);
+        long id = find.GetInt64(0);
+        byte[] content = find.GetBlob(1).ToArray();
+        find.Reset();
+        using SqliteStatement set = database.PrepareOnce("update rows set content = ? where id = ?");
+        foreach (int place in (int[])[0, 31, 32, 80, 131, 132, 147])
+        {
+            byte[] altered = [.. content];
+            altered[place] ^= 4;
+            Set(id, altered);
+            Assert.That(cache.Find(key), Is.Null, $"{place}");
+        }
+
+        Set(id, content[..^1]);
+        Assert.That(cache.Find(key), Is.Null);
+        Set(id, content[..20]);
+        Assert.That(cache.Find(key), Is.Null);
+        Set(id, content);
+        Assert.That(cache.Find(key), Is.EqualTo(value));
+        database.Execute($"update rows set content = (select content from rows where id = {id})");
+        Assert.That(cache.Find(other), Is.Null, "it is what belongs to another key");
+
+        void Set(long id, byte[] content)
+        {
+            set.Bind(1, content);
+            set.Bind(2, id);
+            set.Run();
+        }
     }
 
     [Test]
