@@ -181,6 +181,29 @@ public sealed class ReadingCommandsTests : ToolFixture
     }
 
     [Test]
+    public async Task Export_WithALinkFolderOnAnotherFileSystem_CopiesAndSaysSo()
+    {
+        string links = Path.Combine("/dev/shm", "tvix-links-" + Path.GetRandomFileName());
+        if (!Directory.Exists("/dev/shm") || Folder.StartsWith("/dev/shm", StringComparison.Ordinal))
+        {
+            Assert.Ignore("There is no other file system.");
+        }
+
+        try
+        {
+            ToolResult result = await RunAsync("export", "--link-folder", links, Hash, At("out"));
+            Assert.That(result.Code, Is.Zero);
+            Assert.That(result.Error, Does.StartWith("notice: ").And.Contain(links));
+            Assert.That(File.ReadAllText(At("out/sub/x")), Is.EqualTo("hi\n"));
+            Assert.That(File.GetUnixFileMode(At("out/sub/x")).HasFlag(UnixFileMode.UserWrite), Is.True);
+        }
+        finally
+        {
+            Directory.Delete(links, recursive: true);
+        }
+    }
+
+    [Test]
     public async Task Export_ToWhereSomethingIs_Fails()
     {
         await FailAsync(ExitCode.Failure, "export", Hash, At("d"));
