@@ -304,7 +304,7 @@ public sealed class ChangeCache : IDisposable
             try
             {
                 CheckFormat(database);
-                UseWriteAheadLog(database);
+                database.UseWriteAheadLog();
                 database.Execute("pragma synchronous = off"); // what a crash leaves of it is held to its checks
                 return new Connection(database);
             }
@@ -378,25 +378,6 @@ public sealed class ChangeCache : IDisposable
             if (version != FormatVersion)
             {
                 throw new StorageException($"It has format {version}; this version of the library knows format {FormatVersion}.");
-            }
-        }
-
-        /// <summary>SQLite does not wait when two processes do that to a new file at the same moment, one of them is refused at once; so this waits.</summary>
-        private static void UseWriteAheadLog(SqliteDatabase database)
-        {
-            const int PauseMilliseconds = 5;
-            long deadline = Environment.TickCount64 + BusyTimeoutMilliseconds;
-            while (true)
-            {
-                try
-                {
-                    database.Execute("pragma journal_mode = wal");
-                    return;
-                }
-                catch (StorageException e) when (e.IsTransient && Environment.TickCount64 < deadline)
-                {
-                    Thread.Sleep(PauseMilliseconds);
-                }
             }
         }
 

@@ -44,7 +44,7 @@ internal sealed class PackIndex : IDisposable
         _writer = new SqliteDatabase(path, busyTimeout);
         try
         {
-            UseWriteAheadLog();
+            _writer.UseWriteAheadLog();
             _writer.Execute($"pragma synchronous = {(flush ? "normal" : "off")}");
             _writer.Execute("pragma cache_size = -16384");
             CreateSchema();
@@ -62,27 +62,6 @@ internal sealed class PackIndex : IDisposable
         {
             _writer.Dispose();
             throw;
-        }
-    }
-
-    /// <summary>
-    /// Has the index keep a write-ahead log. SQLite does not wait when two processes do that to a new file at the same moment, one of them is refused at once; so this waits.
-    /// </summary>
-    private void UseWriteAheadLog()
-    {
-        const int PauseMilliseconds = 5;
-        long deadline = Environment.TickCount64 + _busyTimeout;
-        while (true)
-        {
-            try
-            {
-                _writer.Execute("pragma journal_mode = wal");
-                return;
-            }
-            catch (StorageException e) when (e.IsTransient && Environment.TickCount64 < deadline)
-            {
-                Thread.Sleep(PauseMilliseconds);
-            }
         }
     }
 

@@ -8,6 +8,7 @@ internal sealed class SqliteDatabase : IDisposable
     private const string Index = "index";
 
     private readonly string _what;
+    private readonly int _busyTimeout;
     private readonly sqlite3 _db;
     private readonly List<SqliteStatement> _statements = [];
 
@@ -20,6 +21,7 @@ internal sealed class SqliteDatabase : IDisposable
     public SqliteDatabase(string path, int busyTimeoutMilliseconds, string what = Index)
     {
         _what = what;
+        _busyTimeout = busyTimeoutMilliseconds;
         Path = path;
         int code = raw.sqlite3_open_v2(path, out _db, raw.SQLITE_OPEN_READWRITE | raw.SQLITE_OPEN_CREATE | raw.SQLITE_OPEN_NOMUTEX, null);
         if (code != raw.SQLITE_OK)
@@ -39,6 +41,27 @@ internal sealed class SqliteDatabase : IDisposable
     public bool IsDamaged { get; private set; }
 
     public int Changes => raw.sqlite3_changes(_db);
+
+    /// <summary>
+    /// Has the database keep a write-ahead log. SQLite does not wait when two processes do that to a new file at the same moment, one of them is refused at once; so this waits.
+    /// </summary>
+    public void UseWriteAheadLog()
+    {
+        const int PauseMilliseconds = 5;
+        long deadline = Environment.TickCount64 + _busyTimeout;
+        while (true)
+        {
+            try
+            {
+                Execute("pragma journal_mode = wal");
+                return;
+            }
+            catch (StorageException e) when (e.IsTransient && Environment.TickCount64 < deadline)
+            {
+                Thread.Sleep(PauseMilliseconds);
+            }
+        }
+    }
 
     /// <summary>Prepares a statement that lives as long as the connection.</summary>
     public SqliteStatement Prepare(string sql)
