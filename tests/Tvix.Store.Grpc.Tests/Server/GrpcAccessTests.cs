@@ -140,8 +140,16 @@ public sealed class GrpcAccessTests
         await using IGrpcCall<ReadOnlySequence<byte>, ReadOnlySequence<byte>> call = Start(channel, service, name, token);
         try
         {
-            await call.WriteAsync(default);
-            await call.CompleteAsync();
+            try
+            {
+                await call.WriteAsync(default);
+                await call.CompleteAsync();
+            }
+            catch (GrpcException e) when (e.StatusCode == GrpcStatusCode.Aborted)
+            {
+                // Refused before the message was sent: how the call ended shows when the answer is read.
+            }
+
             await call.MoveNextAsync();
             return GrpcStatusCode.Ok;
         }
