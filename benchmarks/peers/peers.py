@@ -52,7 +52,7 @@ def last_line(output):
 
 def wipe(*names):
     paths = " ".join(f"{W}/{name}" for name in names)
-    return f"chmod -R u+w {paths} 2> /dev/null; rm -rf {paths}"
+    return f"find {paths} -type d -exec chmod u+w {{}} + 2> /dev/null; rm -rf {paths}"  # the mode of a file would change for all its names
 
 
 def size_of(path):
@@ -132,7 +132,11 @@ class Table:
 
     def pairs(self, name, ours, peer, mine, theirs, ratios):
         try:
-            shell(peer.once)
+            try:
+                shell(peer.once)
+            except Failure as failure:
+                complain(f"{self.name}, {name}, {peer.name}: {failure}")
+                return
             for _ in range(RUNS):
                 own = measure(ours, self.inputs, self.input_size)
                 mine.append(own)
