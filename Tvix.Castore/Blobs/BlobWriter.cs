@@ -39,6 +39,13 @@ public abstract class BlobWriter : Stream
     /// <summary>Takes more bytes; called neither after completion nor after disposal.</summary>
     protected abstract ValueTask WriteCoreAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken);
 
+    /// <summary>Takes more bytes; see <see cref="WriteLentAsync"/>.</summary>
+    private protected virtual async ValueTask<Task> WriteLentCoreAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        await WriteCoreAsync(buffer, cancellationToken).ConfigureAwait(false);
+        return Task.CompletedTask;
+    }
+
     /// <summary>Lets go of what the writer holds; called once. When the blob was not completed, nothing of it may stay visible.</summary>
     protected abstract ValueTask DisposeCoreAsync();
 
@@ -48,6 +55,17 @@ public abstract class BlobWriter : Stream
         ThrowIfNotWritable();
         cancellationToken.ThrowIfCancellationRequested();
         return buffer.IsEmpty ? ValueTask.CompletedTask : WriteCoreAsync(buffer, cancellationToken);
+    }
+
+    /// <summary>Takes bytes as <see cref="WriteAsync(ReadOnlyMemory{byte}, CancellationToken)"/> does, but may still need them when it returns, so that more can be written meanwhile.</summary>
+    /// <param name="buffer">The bytes, which must stay as they are until the task that is returned has ended.</param>
+    /// <param name="cancellationToken">Ends the call.</param>
+    /// <returns>A task that ends when the bytes are not needed any more, with failure when they were not written. After an exception they are not needed.</returns>
+    internal ValueTask<Task> WriteLentAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        ThrowIfNotWritable();
+        cancellationToken.ThrowIfCancellationRequested();
+        return buffer.IsEmpty ? new(Task.CompletedTask) : WriteLentCoreAsync(buffer, cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -8,53 +8,72 @@ namespace Tvix.Castore.Chunking;
 /// while (splitter.TryNext(ref piece, out chunk)) { use chunk }     // for every piece
 /// while (splitter.TryFinish(out chunk)) { use chunk }              // at the end
 /// </code>
-/// Holds at most one pooled buffer of <see cref="ChunkingParameters.MaxSize"/> bytes, which goes back when the splitter is disposed; while the pieces are large,
-/// chunks are cut where they are, without copying. Not safe for concurrent use.
+/// Chunks are cut where they are; one that does not end in its piece is put together in a pooled buffer of up to <see cref="ChunkingParameters.MaxSize"/> bytes, which goes back
+/// when the splitter is disposed. The first chunk is cut when so many bytes are there, so that shorter content can be taken whole. Not safe for concurrent use.
 /// </remarks>
 internal sealed class ChunkSplitter(ChunkingParameters parameters) : IDisposable
 {
+    private const int Step = 64 << 10; // how much of a piece is taken into the buffer before it is searched: what is behind the cut was copied for nothing
+
     private byte[] _buffer = [];
     private int _start;
     private int _count;
+    private int _searched; // how much of what is buffered holds no cut
+    private bool _begun; // a first chunk was cut
+    private bool _gaveBuffered; // the chunk given last lies in the buffer
 
     /// <summary>How many bytes were taken and not yet given back as part of a chunk.</summary>
     public int BufferedLength => _count;
 
     /// <summary>Takes bytes from <paramref name="input"/> until a chunk is complete.</summary>
     /// <param name="input">The next piece; moved past what was taken. Empty when the answer is <see langword="false"/>.</param>
-    /// <param name="chunk">The chunk, valid until the next call; it may lie in the memory of the input.</param>
+    /// <param name="chunk">The chunk. Either it lies in the memory of the input, or it is valid until the next call, unless <see cref="DetachBuffer"/> comes before that.</param>
     /// <returns>Whether there is a chunk; if not, more input is needed.</returns>
     public bool TryNext(ref ReadOnlyMemory<byte> input, out ReadOnlyMemory<byte> chunk)
     {
-        int max = parameters.MaxSize;
-        if (_count == 0 && input.Length >= max)
+        if (_count == 0)
         {
-            int length = FastCdc.Cut(input.Span, parameters);
-            chunk = input[..length];
-            input = input[length..];
-            return true;
-        }
+            if (Find(input.Span) is > 0 and int length)
+            {
+                chunk = input[..length];
+                input = input[length..];
+                _gaveBuffered = false;
+                return true;
+            }
 
-        int before = _count;
-        int taken = Math.Min(max - before, input.Length);
-        Append(input.Span[..taken]);
-        if (_count < max)
-        {
+            Append(input.Span);
             input = default;
             chunk = default;
             return false;
         }
 
-        chunk = TakeBuffered();
-        if (chunk.Length >= before)
+        ReadOnlyMemory<byte> piece = input;
+        while (true)
         {
-            // What is left in the buffer is from this piece; give it back, so that the next chunk can be cut in place.
-            taken -= _count;
-            _start = _count = 0;
-        }
+            if (_searched < _count && Find(_buffer.AsSpan(_start, _count)) is > 0 and int length)
+            {
+                chunk = TakeBuffered(length);
+                if (_count <= piece.Length - input.Length)
+                {
+                    // What is left in the buffer is from this piece; give it back, so that the next chunk can be cut in place.
+                    input = piece[^(input.Length + _count)..];
+                    _start = _count = 0;
+                }
 
-        input = input[taken..];
-        return true;
+                return true;
+            }
+
+            if (input.IsEmpty)
+            {
+                chunk = default;
+                return false;
+            }
+
+            int taken = Math.Min(input.Length, parameters.MaxSize - _count);
+            taken = _begun ? Math.Min(taken, Step) : taken;
+            Append(input.Span[..taken]);
+            input = input[taken..];
+        }
     }
 
     /// <summary>
@@ -63,24 +82,61 @@ internal sealed class ChunkSplitter(ChunkingParameters parameters) : IDisposable
     /// <param name="chunk">The chunk, valid until the next call.</param>
     public bool TryFinish(out ReadOnlyMemory<byte> chunk)
     {
-        chunk = _count == 0 ? default : TakeBuffered();
+        int cut = FastCdc.Search(_buffer.AsSpan(_start, _count), parameters, ref _searched);
+        chunk = TakeBuffered(cut < 0 ? _count : cut);
+        _begun &= !chunk.IsEmpty;
         return !chunk.IsEmpty;
     }
 
     /// <summary>Everything that is buffered, uncut: for content that turned out to be shorter than one window.</summary>
-    public ReadOnlyMemory<byte> TakeRest()
+    public ReadOnlyMemory<byte> TakeRest() => TakeBuffered(_count);
+
+    /// <summary>
+    /// Gives away the array that holds the chunk given last, which then stays valid; the caller returns it to the shared pool. <see langword="null"/> when the chunk lies in the input.
+    /// </summary>
+    public byte[]? DetachBuffer()
     {
-        ReadOnlyMemory<byte> rest = _buffer.AsMemory(_start, _count);
+        if (!_gaveBuffered)
+        {
+            return null;
+        }
+
+        byte[] detached = _buffer;
+        ReadOnlySpan<byte> rest = detached.AsSpan(_start, _count);
+        _gaveBuffered = false;
+        _buffer = [];
         _start = _count = 0;
-        return rest;
+        Append(rest);
+        return detached;
     }
 
-    private ReadOnlyMemory<byte> TakeBuffered()
+    /// <summary>The length of the chunk that some data begins with; 0 when that takes more data.</summary>
+    private int Find(ReadOnlySpan<byte> window)
     {
-        int length = FastCdc.Cut(_buffer.AsSpan(_start, _count), parameters);
+        bool isFull = window.Length >= parameters.MaxSize;
+        if (!_begun && !isFull)
+        {
+            return 0;
+        }
+
+        int cut = FastCdc.Search(window, parameters, ref _searched);
+        if (cut < 0 && !isFull)
+        {
+            return 0;
+        }
+
+        _begun = true;
+        _searched = 0;
+        return cut < 0 ? parameters.MaxSize : cut;
+    }
+
+    private ReadOnlyMemory<byte> TakeBuffered(int length)
+    {
         ReadOnlyMemory<byte> chunk = _buffer.AsMemory(_start, length);
         _count -= length;
         _start = _count == 0 ? 0 : _start + length;
+        _searched = 0;
+        _gaveBuffered = true;
         return chunk;
     }
 

@@ -32,24 +32,42 @@ public static partial class FastCdc
     public static int Cut(ReadOnlySpan<byte> window, ChunkingParameters parameters)
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        int length = Math.Min(window.Length, parameters.MaxSize);
-        if (length <= parameters.MinSize)
+        int searched = 0;
+        int cut = Search(window, parameters, ref searched);
+        return cut < 0 ? Math.Min(window.Length, parameters.MaxSize) : cut;
+    }
+
+    /// <summary>The length of the first chunk, where that depends on bytes that are there; -1 when there is no match in them.</summary>
+    /// <param name="window">The data from the start of the chunk on, of any length.</param>
+    /// <param name="parameters">The sizes.</param>
+    /// <param name="searched">How much of the window is known to have no match: 0 in the beginning, and what the last call made of it when the window has grown.</param>
+    internal static int Search(ReadOnlySpan<byte> window, ChunkingParameters parameters, ref int searched)
+    {
+        // Bytes are taken in pairs; with an odd length the last byte is not looked at.
+        int end = Math.Min(window.Length, parameters.MaxSize) & ~1;
+        int skipped = parameters.MinSize & ~1;
+        if (end <= skipped)
         {
-            return length;
+            return -1;
         }
 
-        // Bytes are taken in pairs; with an odd length the last byte is never looked at.
-        ReadOnlySpan<byte> data = window[..(length & ~1)];
-        int centre = Math.Min(parameters.AverageSize, length) & ~1;
-        int skipped = parameters.MinSize & ~1;
-        data = data[skipped..]; // the hash begins there
-        int cut = Find(data[..(centre - skipped)], 0, parameters.MaskBeforeCentre);
+        ReadOnlySpan<byte> data = window[skipped..end]; // the hash begins there
+        int centre = (Math.Min(parameters.AverageSize, end) & ~1) - skipped;
+        int start = Math.Max(searched - skipped, 0);
+        int cut = -1;
+        if (start < centre)
+        {
+            cut = Find(data[..centre], start, parameters.MaskBeforeCentre);
+            start = centre;
+        }
+
         if (cut < 0)
         {
-            cut = Find(data, centre - skipped, parameters.MaskAfterCentre);
+            cut = Find(data, start, parameters.MaskAfterCentre);
         }
 
-        return cut < 0 ? length : skipped + cut;
+        searched = end;
+        return cut < 0 ? -1 : skipped + cut;
     }
 
     /// <summary>The first position from <paramref name="start"/> on whose hash has none of the mask's bits; -1 when there is none.</summary>

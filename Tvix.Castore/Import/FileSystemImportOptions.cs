@@ -24,6 +24,9 @@ public sealed class FileSystemImportOptions
     /// <value>The default is <see langword="null"/>.</value>
     public ChangeCache? ChangeCache { get; set; }
 
+    /// <summary>How many buffers are being stored at the same time, as far as there are so many.</summary>
+    internal int MaxInFlight { get; set; } = Math.Clamp(Environment.ProcessorCount, 2, 8);
+
     /// <summary>Checks the settings against their documented ranges.</summary>
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it.</exception>
     public void Validate() => ArgumentOutOfRangeException.ThrowIfLessThan(BufferBytes, 16 << 20, nameof(BufferBytes));

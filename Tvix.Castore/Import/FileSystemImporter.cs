@@ -24,8 +24,6 @@ namespace Tvix.Castore.Import;
 /// <param name="options">Settings; <see langword="null"/> for the defaults.</param>
 public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService directories, FileSystemImportOptions? options = null)
 {
-    private const int MaxMissing = 1 << 16;
-
     private readonly FileSystemImportOptions _options = Check(options ?? new FileSystemImportOptions());
 
     /// <summary>Imports a file, a folder with everything below it, or a symbolic link.</summary>
@@ -48,7 +46,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         while (true)
         {
             // A sink wants to see all contents.
-            Predicate<B3Digest>? known = sink is null && missing.Count <= MaxMissing ? digest => !missing.Contains(digest) : null;
+            Predicate<B3Digest>? known = sink is null && missing.Count < TreeAssembler.MaxMissing ? digest => !missing.Contains(digest) : null;
             (Node root, IReadOnlyCollection<B3Digest> newlyMissing) = await ImportAsync(path, sink, known, progress, cancellationToken).ConfigureAwait(false);
             if (newlyMissing.Count == 0)
             {
@@ -76,7 +74,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
     {
         using CancellationTokenSource stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Pipeline pipeline = new(_options, hasStore: true, sink is not null, blobs.AskedBeforeWriting is not null, known, stop);
-        TreeAssembler assembler = new(blobs, directories, _options.SizeRule, likelyThere: known is not null && _options.ChangeCache is not null, progress);
+        TreeAssembler assembler = new(blobs, directories, _options.SizeRule, pipeline.MaxInFlight, likelyThere: known is not null && _options.ChangeCache is not null, progress);
         await using (assembler.ConfigureAwait(false))
         {
             Task walk = pipeline.Run(() => pipeline.Walk(path));
@@ -197,6 +195,9 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
 
         /// <summary>After the walk: what takes note of a tree that is a single file.</summary>
         public RememberedFiles? RootFile { get; private set; }
+
+        /// <summary>How many batches may be stored at the same time, so that there is one to fill and one to add.</summary>
+        public int MaxInFlight => Math.Min(_options.MaxInFlight, _maxBatches - 2);
 
         public ChannelReader<TreeBatch> ToStore => _toStore!.Reader;
 

@@ -14,12 +14,15 @@ namespace Tvix.Castore.Import;
 /// </remarks>
 internal sealed class TreeAssembler : IAsyncDisposable
 {
+    /// <summary>How many missing blobs are remembered. When there are so many, nothing is to be taken for known any more.</summary>
+    public const int MaxMissing = 1 << 16;
+
     private const int ReportEveryMilliseconds = 50;
-    private static readonly int s_maxInFlight = Math.Clamp(Environment.ProcessorCount, 2, 8);
 
     private readonly IBlobService _blobs;
     private readonly IDirectoryService _directories;
     private readonly DirectorySizeRule _sizeRule;
+    private readonly int _maxInFlight;
     private readonly bool _likelyThere;
     private readonly IProgress<ImportProgress>? _progress;
     private readonly Queue<Stored> _inFlight = new();
@@ -39,11 +42,13 @@ internal sealed class TreeAssembler : IAsyncDisposable
     /// <param name="blobs">Where contents go.</param>
     /// <param name="directories">Where directories go.</param>
     /// <param name="sizeRule">How the sizes of directories are computed.</param>
+    /// <param name="maxInFlight">How many batches it holds at most beside the one that is being added.</param>
     /// <param name="likelyThere">Whether much of the tree is likely to be stored already.</param>
     /// <param name="progress">Is told how far it has come.</param>
     public TreeAssembler(
-        IBlobService blobs, IDirectoryService directories, DirectorySizeRule sizeRule, bool likelyThere, IProgress<ImportProgress>? progress)
+        IBlobService blobs, IDirectoryService directories, DirectorySizeRule sizeRule, int maxInFlight, bool likelyThere, IProgress<ImportProgress>? progress)
     {
+        _maxInFlight = maxInFlight;
         _likelyThere = likelyThere;
         _sizeRule = sizeRule;
         _blobs = blobs;
@@ -58,15 +63,16 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private readonly record struct Level(PathComponent Name, List<DirectoryEntry> Entries);
 
     /// <summary>A batch whose contents are on their way to the store.</summary>
-    private sealed record Stored(TreeBatch Batch, Task<B3Digest[]> WholeFiles, Task<B3Digest[]> Missing, List<Task<B3Digest>> LargeFiles, Action<TreeBatch> Release);
+    private sealed record Stored(TreeBatch Batch, Task<B3Digest[]> WholeFiles, Task<B3Digest[]> Missing, List<Task> Parts, List<Task<B3Digest>> LargeFiles, Action<TreeBatch> Release);
 
     /// <summary>Begins to store a batch. It is released when it is stored and its entries are in their directories.</summary>
     public async ValueTask AddAsync(TreeBatch batch, Action<TreeBatch> release, CancellationToken cancellationToken)
     {
         Task<B3Digest[]> wholeFiles = StartWholeFiles(batch, cancellationToken);
         Task<B3Digest[]> missing = StartKnownFiles(batch, cancellationToken);
+        List<Task> parts = [];
         List<Task<B3Digest>> largeFiles = [];
-        _inFlight.Enqueue(new Stored(batch, wholeFiles, missing, largeFiles, release));
+        _inFlight.Enqueue(new Stored(batch, wholeFiles, missing, parts, largeFiles, release));
         foreach (TreeItem item in batch.Items)
         {
             switch (item.Kind)
@@ -83,7 +89,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
                     stored.Hasher.AppendData(batch.ContentOf(item).Span);
                     break;
                 case TreeItemKind.FilePart:
-                    await _writer!.WriteAsync(batch.ContentOf(item), cancellationToken).ConfigureAwait(false);
+                    parts.Add(await _writer!.WriteLentAsync(batch.ContentOf(item), cancellationToken).ConfigureAwait(false));
                     break;
                 case TreeItemKind.EndFile when _stored is { } stored:
                     B3Digest known = CheckStored(stored.Item, stored.Hasher.GetCurrentDigest());
@@ -104,7 +110,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
             }
         }
 
-        while (_inFlight.Count > s_maxInFlight)
+        while (_inFlight.Count > _maxInFlight)
         {
             await AssembleNextAsync(cancellationToken).ConfigureAwait(false);
         }
@@ -181,7 +187,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private async ValueTask AssembleAsync(Stored stored, CancellationToken cancellationToken)
     {
         B3Digest[] wholeFiles = await stored.WholeFiles.ConfigureAwait(false);
-        _missing.UnionWith(await stored.Missing.ConfigureAwait(false));
+        _missing.UnionWith((await stored.Missing.ConfigureAwait(false)).Take(MaxMissing - _missing.Count));
         int nextWhole = 0;
         int nextLarge = 0;
         foreach (TreeItem item in stored.Batch.Items)
@@ -230,6 +236,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
             }
         }
 
+        await Task.WhenAll(stored.Parts).ConfigureAwait(false);
         stored.Release(stored.Batch);
         Report();
     }
@@ -293,7 +300,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     {
         foreach (Stored stored in _inFlight)
         {
-            await Task.WhenAll([stored.WholeFiles, stored.Missing, .. stored.LargeFiles]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await Task.WhenAll([stored.WholeFiles, stored.Missing, .. stored.Parts, .. stored.LargeFiles]).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
 
         foreach (BlobWriter writer in _unfinished)

@@ -10,47 +10,93 @@ namespace Tvix.Castore.Local;
 /// <remarks>Chunks of a blob that is then abandoned may stay, as blobs of their own.</remarks>
 internal sealed class LocalBlobWriter(LocalStore store) : BlobWriter
 {
-    private const int LargePiece = 256 << 10;
+    private const int LargePiece = 256 << 10; // from here on it pays to work on several threads
+    private const int LargestPiece = 4 << 20; // what may be held, compressed, until it is appended
+    private const int RunLength = 256 << 10;
 
     private readonly WriteSession _session = new(store);
     private readonly Blake3Hasher _whole = new();
     private readonly ChunkSplitter _splitter = new(store.Chunking);
-    private List<byte>? _chunkList; // once the blob is longer than one chunk
+    private readonly List<byte> _chunkList = []; // empty while the blob is no more than one chunk
+    private Task _appending = Task.CompletedTask; // all chunks that were cut, in order
     private long _length;
 
-    protected override async ValueTask WriteCoreAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    protected override async ValueTask WriteCoreAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken) =>
+        await (await WriteLentCoreAsync(buffer, cancellationToken).ConfigureAwait(false)).ConfigureAwait(false);
+
+    private protected override async ValueTask<Task> WriteLentCoreAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
     {
-        // The whole is hashed beside the chunks: it is as much work again, and needs nothing of theirs.
-        Task hashing = HashWholeAsync(buffer);
         try
         {
-            while (_splitter.TryNext(ref buffer, out ReadOnlyMemory<byte> chunk))
+            while (!buffer.IsEmpty)
             {
-                AppendChunk(chunk.Span);
-                await store.ThrottleAsync(cancellationToken).ConfigureAwait(false);
+                ReadOnlyMemory<byte> piece = buffer[..Math.Min(buffer.Length, LargestPiece)];
+                buffer = buffer[piece.Length..];
+                await WritePieceAsync(piece, cancellationToken).ConfigureAwait(false);
             }
         }
-        finally
+        catch
         {
-            await hashing.ConfigureAwait(false);
+            await _appending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing); // nobody uses the buffer after this
+            throw;
         }
+
+        return _appending;
     }
 
-    private Task HashWholeAsync(ReadOnlyMemory<byte> buffer)
+    /// <summary>Cuts and hashes a piece. What it consists of is appended while the next one is cut.</summary>
+    private async ValueTask WritePieceAsync(ReadOnlyMemory<byte> piece, CancellationToken cancellationToken)
     {
-        if (buffer.Length >= LargePiece)
+        Task before = _appending;
+        ReadOnlyMemory<byte> rest = piece;
+        while (TakeRun(ref rest) is { } run)
         {
-            return Task.Run(() => _whole.AppendData(buffer.Span));
+            _appending = AppendAsync(run, _appending, onAnotherThread: piece.Length >= LargePiece);
         }
 
-        _whole.AppendData(buffer.Span);
-        return Task.CompletedTask;
+        _whole.AppendData(piece.Span);
+        _length += piece.Length;
+        await before.ConfigureAwait(false);
+        await store.ThrottleAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>Cuts the next chunks; <see langword="null"/> when there is none that ends in the piece.</summary>
+    private ChunkRun? TakeRun(ref ReadOnlyMemory<byte> piece)
+    {
+        ChunkRun? run = null;
+        while ((run is null || run.Length < RunLength) && _splitter.TryNext(ref piece, out ReadOnlyMemory<byte> chunk))
+        {
+            run ??= new ChunkRun(store);
+            run.Add(chunk, _splitter.DetachBuffer());
+        }
+
+        return run;
+    }
+
+    /// <summary>Prepares chunks, and appends them when those before them are appended.</summary>
+    private async Task AppendAsync(ChunkRun run, Task before, bool onAnotherThread)
+    {
+        using (run)
+        {
+            if (onAnotherThread)
+            {
+                await Task.WhenAll(Task.Run(run.Prepare), before).ConfigureAwait(false);
+            }
+            else
+            {
+                run.Prepare();
+                await before.ConfigureAwait(false);
+            }
+
+            run.Append(_session, _chunkList);
+        }
     }
 
     protected override async ValueTask<B3Digest> CompleteCoreAsync(CancellationToken cancellationToken)
     {
+        await _appending.ConfigureAwait(false);
         B3Digest digest = _whole.GetCurrentDigest();
-        if (_chunkList is null)
+        if (_chunkList.Count == 0)
         {
             _session.Append(RecordKind.Chunk, digest, _splitter.TakeRest().Span);
         }
@@ -58,7 +104,9 @@ internal sealed class LocalBlobWriter(LocalStore store) : BlobWriter
         {
             while (_splitter.TryFinish(out ReadOnlyMemory<byte> chunk))
             {
-                AppendChunk(chunk.Span);
+                B3Digest last = Blake3Hasher.HashData(chunk.Span);
+                _session.Append(RecordKind.Chunk, last, chunk.Span);
+                LocalBlobService.AppendChunk(_chunkList, last, chunk.Length);
             }
 
             _session.Append(RecordKind.Blob, digest, CollectionsMarshal.AsSpan(_chunkList), logicalLength: _length);
@@ -68,17 +116,9 @@ internal sealed class LocalBlobWriter(LocalStore store) : BlobWriter
         return digest;
     }
 
-    protected override ValueTask DisposeCoreAsync()
+    protected override async ValueTask DisposeCoreAsync()
     {
+        await _appending.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         _splitter.Dispose();
-        return ValueTask.CompletedTask;
-    }
-
-    private void AppendChunk(ReadOnlySpan<byte> chunk)
-    {
-        B3Digest digest = Blake3Hasher.HashData(chunk);
-        _session.Append(RecordKind.Chunk, digest, chunk);
-        _length += chunk.Length;
-        LocalBlobService.AppendChunk(_chunkList ??= [], digest, chunk.Length);
     }
 }

@@ -244,39 +244,46 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
             }
         }
 
-        if (content.Length > RecordHeader.MaxStoredLength)
-        {
-            throw new StorageException($"{digest} takes {content.Length} bytes as a record of kind {kind}; more than {RecordHeader.MaxStoredLength} cannot be stored.");
-        }
-
-        RecordCodec codec = RecordCodec.Raw;
-        byte[]? compressed = null;
-        ReadOnlySpan<byte> payload = content;
-        try
-        {
-            if (kind == RecordKind.Chunk && state.Compress && content.Length >= SmallestToCompress)
-            {
-                compressed = ArrayPool<byte>.Shared.Rent(content.Length);
-
-                // Room for seven eighths only: what does not get smaller by that is kept as it is, and costs nothing to read.
-                if (Zstd.TryCompress(content, compressed.AsSpan(0, content.Length - (content.Length / 8)), out int written, _options.CompressionLevel))
-                {
-                    codec = RecordCodec.Zstd;
-                    payload = compressed.AsSpan(0, written);
-                }
-            }
-
-            long time = state.Now(after: kind == RecordKind.Named ? TimeOf(state, digest) : 0);
-            return state.Append(new RecordHeader(kind, codec, payload.Length, logicalLength ?? content.Length, time, digest), payload, ref generation);
-        }
-        finally
-        {
-            if (compressed is not null)
-            {
-                ArrayPool<byte>.Shared.Return(compressed);
-            }
-        }
+        using PackedContent packed = kind == RecordKind.Chunk ? Pack(content) : new PackedContent(RecordCodec.Raw, null, content.Length);
+        return Append(kind, digest, content, in packed, logicalLength ?? content.Length, ref generation);
     }
+
+    /// <summary>As the other, for what is not in the store.</summary>
+    internal CommitBatch Append(
+        RecordKind kind, B3Digest digest, ReadOnlySpan<byte> content, in PackedContent packed, long logicalLength, ref int? generation)
+    {
+        ReadOnlySpan<byte> payload = packed.Of(content);
+        if (payload.Length > RecordHeader.MaxStoredLength)
+        {
+            throw new StorageException($"{digest} takes {payload.Length} bytes as a record of kind {kind}; more than {RecordHeader.MaxStoredLength} cannot be stored.");
+        }
+
+        State state = Opened;
+        long time = state.Now(after: kind == RecordKind.Named ? TimeOf(state, digest) : 0);
+        return state.Append(new RecordHeader(kind, packed.Codec, payload.Length, logicalLength, time, digest), payload, ref generation);
+    }
+
+    /// <summary>Compresses a chunk if that is worth it. May run beside everything else.</summary>
+    internal PackedContent Pack(ReadOnlySpan<byte> content)
+    {
+        if (Opened.Compress && content.Length is >= SmallestToCompress and <= RecordHeader.MaxStoredLength)
+        {
+            byte[] compressed = ArrayPool<byte>.Shared.Rent(content.Length);
+
+            // Room for seven eighths only: what does not get smaller by that is kept as it is, and costs nothing to read.
+            if (Zstd.TryCompress(content, compressed.AsSpan(0, content.Length - (content.Length / 8)), out int written, _options.CompressionLevel))
+            {
+                return new PackedContent(RecordCodec.Zstd, compressed, written);
+            }
+
+            ArrayPool<byte>.Shared.Return(compressed);
+        }
+
+        return new PackedContent(RecordCodec.Raw, null, content.Length);
+    }
+
+    /// <summary>Whether an object was appended and is not durable yet. Who relies on it has to append it all the same.</summary>
+    internal bool IsOnItsWay(RecordKind kind, B3Digest digest) => Opened.IsPending(kind, digest);
 
     private static long TimeOf(State state, B3Digest key)
     {
@@ -453,6 +460,14 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
             {
                 CheckGeneration(ref generation); // who relies on a batch suffers when that fails
                 return _pending.GetValueOrDefault((kind, digest));
+            }
+        }
+
+        public bool IsPending(RecordKind kind, B3Digest digest)
+        {
+            lock (_gate)
+            {
+                return _pending.ContainsKey((kind, digest));
             }
         }
 

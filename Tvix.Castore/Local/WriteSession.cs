@@ -21,6 +21,10 @@ internal sealed class WriteSession(LocalStore store)
     public void Append(RecordKind kind, B3Digest key, ReadOnlySpan<byte> content, bool isNew = false, long? logicalLength = null) =>
         Remember(store.Append(kind, key, content, isNew, logicalLength, ref _generation));
 
+    /// <summary>Adds a chunk that is not in the store, in the form it is to be stored in.</summary>
+    public void Append(B3Digest chunk, ReadOnlySpan<byte> content, in PackedContent packed) =>
+        Remember(store.Append(RecordKind.Chunk, chunk, content, in packed, content.Length, ref _generation));
+
     /// <summary>Adds a record that stays out of the index until its row is given to <see cref="Enter"/>.</summary>
     public IndexRow AppendHidden(RecordKind kind, B3Digest key, ReadOnlySpan<byte> content) => store.AppendHidden(kind, key, content, ref _generation);
 

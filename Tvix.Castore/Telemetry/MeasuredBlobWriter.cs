@@ -14,6 +14,12 @@ internal sealed class MeasuredBlobWriter(BlobWriter inner, ServiceMeter meter) :
         return inner.WriteAsync(buffer, cancellationToken);
     }
 
+    private protected override ValueTask<Task> WriteLentCoreAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        _length += buffer.Length;
+        return inner.WriteLentAsync(buffer, cancellationToken);
+    }
+
     protected override async ValueTask<B3Digest> CompleteCoreAsync(CancellationToken cancellationToken)
     {
         B3Digest digest = await meter.MeasureAsync(

@@ -50,6 +50,34 @@ public sealed class ChunkSplitterTests
         }
     }
 
+    [FsCheck.NUnit.Property(MaxTest = 100, Replay = "(20261122,7)")]
+    public bool DetachBuffer_AnyPieces_KeepsTheChunks(uint seed, ushort length, ushort[] pieces)
+    {
+        byte[] data = TestData.Lcg(seed, length);
+        using ChunkSplitter splitter = new(s_small);
+        List<ReadOnlyMemory<byte>> chunks = [];
+        List<byte[]> detached = [];
+        int start = 0;
+        foreach (int piece in pieces.Select(p => p % 3000).Append(data.Length))
+        {
+            int end = Math.Min(start + piece, data.Length);
+            ReadOnlyMemory<byte> input = data.AsMemory(start, end - start);
+            start = end;
+            while (splitter.TryNext(ref input, out ReadOnlyMemory<byte> chunk))
+            {
+                chunks.Add(chunk);
+                if (splitter.DetachBuffer() is { } array)
+                {
+                    detached.Add(array);
+                }
+            }
+        }
+
+        bool keeps = chunks.SelectMany(chunk => chunk.ToArray()).Concat(splitter.TakeRest().ToArray()).SequenceEqual(data);
+        detached.ForEach(array => System.Buffers.ArrayPool<byte>.Shared.Return(array));
+        return keeps;
+    }
+
     [Test]
     public void TryFinish_NothingWritten_IsFalse()
     {

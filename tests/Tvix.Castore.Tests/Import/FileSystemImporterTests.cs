@@ -53,6 +53,22 @@ public sealed class FileSystemImporterTests
         return path;
     }
 
+    [Test]
+    [CancelAfter(60_000)]
+    public async Task Import_WithTheFewestBuffersAndManyProcessors_Ends(CancellationToken cancellationToken)
+    {
+        byte[] content = new byte[500 << 10];
+        for (int i = 0; i < 60; i++)
+        {
+            content[0] = (byte)i;
+            Write($"file{i}", content);
+        }
+
+        FileSystemImportOptions options = new() { BufferBytes = 16 * Mebibyte, MaxInFlight = 8 };
+        Node root = await new FileSystemImporter(_blobs, _directories, options).ImportAsync(Source, cancellationToken: cancellationToken);
+        Assert.That(await ShowAsync(root), Has.Count.EqualTo(60));
+    }
+
     // ---- what there is ----
 
     [Test]
