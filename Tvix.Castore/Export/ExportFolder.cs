@@ -9,6 +9,9 @@ namespace Tvix.Castore.Export;
 /// <param name="descriptor">What the system knows it by.</param>
 internal sealed class ExportFolder(ExportFolder? parent, PathComponent name, int descriptor)
 {
+    private const uint FileMode = 0x1b6; // 0666
+    private const uint ExecutableMode = 0x1ff; // 0777
+
     private int _users = 1;
 
     public ExportFolder? Parent => parent;
@@ -27,6 +30,16 @@ internal sealed class ExportFolder(ExportFolder? parent, PathComponent name, int
         {
             _ = LibC.Close(descriptor);
         }
+    }
+
+    /// <summary>Makes a file, and opens it for writing, and for reading, as what is cloned must be.</summary>
+    /// <exception cref="ExportException">The system does not let it, or there is something of this name.</exception>
+    public int CreateFile(PathComponent child, bool executable)
+    {
+        Span<byte> terminated = child.WriteTerminated(stackalloc byte[PathComponent.MaxLength + 1]);
+        int file = LibC.OpenAt(
+            descriptor, terminated, LibC.ReadWrite | LibC.Create | LibC.Exclusive | LibC.NoFollow, executable ? ExecutableMode : FileMode);
+        return file >= 0 ? file : throw Error(child, "the file cannot be made");
     }
 
     /// <summary>What the system's last error on this thread means for a name in this folder.</summary>

@@ -3,7 +3,7 @@ namespace Tvix.Castore.Export;
 /// <summary>What an export made.</summary>
 public sealed record ExportResult
 {
-    /// <summary>The number of files, with those that are links to files in the folder for links.</summary>
+    /// <summary>The number of files, with those that are links to files in the folder for links, or clones of them.</summary>
     public required long Files { get; init; }
 
     /// <summary>The number of folders.</summary>

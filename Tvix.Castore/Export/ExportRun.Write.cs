@@ -177,17 +177,7 @@ internal sealed partial class ExportRun
 
     private int Create(ExportFolder folder, PathComponent name, bool executable)
     {
-        Span<byte> terminated = name.WriteTerminated(stackalloc byte[PathComponent.MaxLength + 1]);
-        int descriptor = LibC.OpenAt(
-            folder.Descriptor,
-            terminated,
-            LibC.WriteOnly | LibC.Create | LibC.Exclusive | LibC.NoFollow,
-            executable ? ExecutableMode : FileMode);
-        if (descriptor < 0)
-        {
-            throw folder.Error(name, "the file cannot be made");
-        }
-
+        int descriptor = folder.CreateFile(name, executable);
         _made = true;
         return descriptor;
     }

@@ -27,8 +27,7 @@ internal sealed partial class ExportRun : IDisposable
     private const ulong MaxWholeFarAway = 1 << 20;
     private const ulong MaxChunk = 16 << 20;
 
-    private const uint FileMode = 0x1b6; // 0666
-    private const uint ExecutableMode = 0x1ff; // 0777
+    private const uint FolderMode = 0x1ff; // 0777
 
     private readonly IBlobService _blobs;
     private readonly IDirectoryService _directories;
@@ -69,7 +68,7 @@ internal sealed partial class ExportRun : IDisposable
 
         try
         {
-            _links = options.LinkFolder is { } links ? LinkFolder.Open(links, options.CheckLinks) : null;
+            _links = options.LinkFolder is { } links ? LinkFolder.Open(links, options.LinkKind, options.CheckLinks) : null;
         }
         catch
         {
@@ -166,7 +165,7 @@ internal sealed partial class ExportRun : IDisposable
     private ExportFolder MakeFolder(ExportFolder folder, PathComponent name)
     {
         Span<byte> terminated = name.WriteTerminated(stackalloc byte[PathComponent.MaxLength + 1]);
-        if (LibC.MakeDirectoryAt(folder.Descriptor, terminated, ExecutableMode) != 0)
+        if (LibC.MakeDirectoryAt(folder.Descriptor, terminated, FolderMode) != 0)
         {
             throw folder.Error(name, "the folder cannot be made");
         }

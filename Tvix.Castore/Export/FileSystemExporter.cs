@@ -8,7 +8,7 @@ namespace Tvix.Castore.Export;
 
 /// <summary>Writes trees to disk, as they were imported: names and symlink targets byte by byte, and the executable bit.</summary>
 /// <remarks>
-/// Files get mode 0666, or 0777 when executable, and folders 0777, less the process's umask, unless files are shared (<see cref="FileSystemExportOptions.LinkFolder"/>). Everything is made
+/// Files get mode 0666, or 0777 when executable, and folders 0777, less the process's umask, unless files are hard links (<see cref="FileSystemExportOptions.LinkFolder"/>). Everything is made
 /// new, relative to the open folder it belongs in: nothing that exists is overwritten, and no link is followed, least of all one just written. Contents are verified before they are written.
 /// Several files are read and written at a time, within a fixed budget of memory.
 /// </remarks>

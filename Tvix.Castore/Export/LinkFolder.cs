@@ -6,13 +6,14 @@ using Tvix.Castore.Model;
 
 namespace Tvix.Castore.Export;
 
-/// <summary>A folder that keeps each distinct file once, to make hard links to it.</summary>
+/// <summary>A folder that keeps each distinct file once, to make hard links to it or clones of it.</summary>
 /// <remarks>
 /// <para>A file is at <c>ab/cdef…</c>, the hexadecimal digits of its digest, with <c>-x</c> after them if it is executable. Nothing in the folder is ever written to: a file is written where it
-/// is exported to, and linked to from here when it is complete. So there are no temporary names, and a process that is killed leaves nothing behind.</para>
+/// is exported to, and linked to from here when it is complete. So there are no temporary names, and a process that is killed leaves nothing behind. With reflinks, it is a clone of that file
+/// which is linked to: it has no other name, and no name at all until it is complete.</para>
 /// <para>That nobody wrote to a file since is seen by its time, which is one that no clock shows, and which writing changes.</para>
 /// </remarks>
-internal sealed class LinkFolder : IDisposable
+internal sealed partial class LinkFolder : IDisposable
 {
     private const uint FileMode = 0x124; // 0444
     private const uint ExecutableMode = 0x16d; // 0555
@@ -24,13 +25,15 @@ internal sealed class LinkFolder : IDisposable
     private const int MaxEntryLength = (2 * B3Digest.Size) + 4; // with the slash, the suffix and the NUL
 
     private readonly int _folder;
+    private readonly LinkKind _kind;
     private readonly bool _check;
     private readonly uint _user = LibC.GetEffectiveUserId();
     private string? _failure;
 
-    private LinkFolder(int folder, bool check)
+    private LinkFolder(int folder, LinkKind kind, bool check)
     {
         _folder = folder;
+        _kind = kind;
         _check = check;
     }
 
@@ -39,7 +42,7 @@ internal sealed class LinkFolder : IDisposable
 
     /// <summary>Opens the folder; makes it if it is not there.</summary>
     /// <exception cref="ExportException">That is not possible, or others may change what is in it.</exception>
-    public static LinkFolder Open(string path, bool check)
+    public static LinkFolder Open(string path, LinkKind kind, bool check)
     {
         byte[] name = [.. Encoding.UTF8.GetBytes(Path.GetFullPath(path)), 0];
         if (LibC.MakeDirectoryAt(LibC.CurrentFolder, name, ShardMode) != 0 && LibC.LastError != LibC.ErrorExists)
@@ -53,7 +56,7 @@ internal sealed class LinkFolder : IDisposable
             throw Error(path, "cannot be opened");
         }
 
-        LinkFolder links = new(folder, check);
+        LinkFolder links = new(folder, kind, check);
         if (LibC.Stat(folder, out LibC.FileStatus status) != 0 || status.UserId != links._user || (status.Permissions & WritableByOthers) != 0)
         {
             links.Dispose();
@@ -63,8 +66,8 @@ internal sealed class LinkFolder : IDisposable
         return links;
     }
 
-    /// <summary>Makes a link to the file with these contents; <see langword="false"/> when there is no such file that is as it should be, or links are not possible.</summary>
-    /// <exception cref="ExportException">The file at hand cannot be taken back, although it is not as it should be.</exception>
+    /// <summary>Makes a link to the file with these contents, or a clone of it; <see langword="false"/> when there is no such file that is as it should be, or links are not possible.</summary>
+    /// <exception cref="ExportException">The file at hand cannot be taken back, although it is not as it should be; or a clone cannot be made where it goes.</exception>
     public bool TryLink(Node.File file, ExportFolder folder, PathComponent name)
     {
         if (Failure is not null)
@@ -73,43 +76,11 @@ internal sealed class LinkFolder : IDisposable
         }
 
         Span<byte> entry = stackalloc byte[MaxEntryLength];
-        Span<byte> target = stackalloc byte[PathComponent.MaxLength + 1];
         WriteEntry(file, entry);
-        target = name.WriteTerminated(target);
-        if (LibC.LinkAt(_folder, entry, folder.Descriptor, target) != 0)
-        {
-            switch (LibC.LastError)
-            {
-                case LibC.ErrorNotFound:
-                case LibC.ErrorExists: // at the target, which whoever writes there will tell
-                    break;
-                case LibC.ErrorTooManyNames:
-                    _ = LibC.UnlinkAt(_folder, entry, 0); // another takes its place, with room for more names
-                    break;
-                default:
-                    Fail();
-                    break;
-            }
-
-            return false;
-        }
-
-        // What was linked is looked at, and not what was there before.
-        if (IsAsMade(file, folder, target))
-        {
-            return true;
-        }
-
-        if (LibC.UnlinkAt(folder.Descriptor, target, 0) != 0)
-        {
-            throw folder.Error(name, "a link to a changed file cannot be removed");
-        }
-
-        _ = LibC.UnlinkAt(_folder, entry, 0);
-        return false;
+        return _kind == LinkKind.Reflink ? TryClone(file, entry, folder, name) : TryShare(file, entry, folder, name);
     }
 
-    /// <summary>Adds a file that was just written, which becomes read-only. When that is not possible, it stays what it is.</summary>
+    /// <summary>Adds a file that was just written. It becomes read-only if it is to be shared by hard links. When that is not possible, it stays what it is.</summary>
     /// <exception cref="ExportException">The modes or times of the file cannot be set.</exception>
     public void Add(Node.File file, ExportFolder folder, PathComponent name, int descriptor)
     {
@@ -118,58 +89,75 @@ internal sealed class LinkFolder : IDisposable
             return;
         }
 
-        if (LibC.Stat(descriptor, out LibC.FileStatus before) != 0
-            || LibC.ChangeMode(descriptor, file.Executable ? ExecutableMode : FileMode) != 0
-            || LibC.SetModifyTime(descriptor, MarkSeconds) != 0)
+        Span<byte> entry = stackalloc byte[MaxEntryLength];
+        WriteEntry(file, entry);
+        if (_kind == LinkKind.Reflink)
         {
-            throw folder.Error(name, "the file cannot be made read-only");
+            AddClone(file, entry, descriptor);
         }
-
-        if (TryAdd(file, folder, name) || LibC.LastError == LibC.ErrorExists)
+        else
         {
-            return; // if another was faster, this is a file by itself
-        }
-
-        Fail();
-        if (LibC.ChangeMode(descriptor, before.Permissions) != 0 || LibC.SetModifyTime(descriptor, null) != 0)
-        {
-            throw folder.Error(name, "the file cannot be made writable");
+            AddShared(file, entry, folder, name, descriptor);
         }
     }
 
     public void Dispose() => _ = LibC.Close(_folder);
 
-    private bool TryAdd(Node.File file, ExportFolder folder, PathComponent name)
+    // ---- hard links ----
+
+    private bool TryShare(Node.File file, ReadOnlySpan<byte> entry, ExportFolder folder, PathComponent name)
     {
-        Span<byte> entry = stackalloc byte[MaxEntryLength];
-        Span<byte> target = stackalloc byte[PathComponent.MaxLength + 1];
-        WriteEntry(file, entry);
-        target = name.WriteTerminated(target);
-        if (LibC.LinkAt(folder.Descriptor, target, _folder, entry) == 0)
+        Span<byte> target = name.WriteTerminated(stackalloc byte[PathComponent.MaxLength + 1]);
+        if (LibC.LinkAt(_folder, entry, folder.Descriptor, target) != 0)
+        {
+            switch (LibC.LastError)
+            {
+                case LibC.ErrorNotFound:
+                case LibC.ErrorExists: // at the target, which whoever writes there will tell
+                    break;
+                case LibC.ErrorTooManyNames:
+                    RemoveEntry(entry); // another takes its place, with room for more names
+                    break;
+                default:
+                    Fail(LibC.LastError);
+                    break;
+            }
+
+            return false;
+        }
+
+        // What was linked is looked at, and not what was there before.
+        if (LibC.StatAt(folder.Descriptor, target, out LibC.FileStatus status) == 0
+            && IsAsMade(file, status)
+            && (!_check || HasContents(file, folder, target)))
         {
             return true;
         }
 
-        if (LibC.LastError != LibC.ErrorNotFound)
-        {
-            return false;
-        }
-
-        Span<byte> shard = stackalloc byte[ShardLength];
-        entry[..(ShardLength - 1)].CopyTo(shard);
-        shard[^1] = 0;
-        return (LibC.MakeDirectoryAt(_folder, shard, ShardMode) == 0 || LibC.LastError == LibC.ErrorExists)
-            && LibC.LinkAt(folder.Descriptor, target, _folder, entry) == 0;
+        TakeBack(folder, name, target);
+        RemoveEntry(entry);
+        return false;
     }
 
-    private bool IsAsMade(Node.File file, ExportFolder folder, ReadOnlySpan<byte> target) =>
-        LibC.StatAt(folder.Descriptor, target, out LibC.FileStatus status) == 0
-        && status.Type == LibC.FileType.Regular
-        && status.Permissions == (file.Executable ? ExecutableMode : FileMode)
-        && status.Length == file.Size
-        && status.UserId == _user
-        && status.IsModifiedAt(MarkSeconds)
-        && (!_check || HasContents(file, folder, target));
+    private void AddShared(Node.File file, ReadOnlySpan<byte> entry, ExportFolder folder, PathComponent name, int descriptor)
+    {
+        if (LibC.Stat(descriptor, out LibC.FileStatus before) != 0 || !TryMark(file, descriptor))
+        {
+            throw folder.Error(name, "the file cannot be made read-only");
+        }
+
+        Span<byte> target = name.WriteTerminated(stackalloc byte[PathComponent.MaxLength + 1]);
+        if (TryEnter(entry, folder.Descriptor, target))
+        {
+            return; // if another was faster, this is a file by itself
+        }
+
+        Fail(LibC.LastError);
+        if (LibC.ChangeMode(descriptor, before.Permissions) != 0 || LibC.SetModifyTime(descriptor, null) != 0)
+        {
+            throw folder.Error(name, "the file cannot be made writable");
+        }
+    }
 
     private static bool HasContents(Node.File file, ExportFolder folder, ReadOnlySpan<byte> target)
     {
@@ -179,6 +167,33 @@ internal sealed class LinkFolder : IDisposable
             return false;
         }
 
+        try
+        {
+            return HasContents(file, descriptor);
+        }
+        finally
+        {
+            _ = LibC.Close(descriptor);
+        }
+    }
+
+    // ---- what files in the folder are ----
+
+    /// <summary>Makes a file one as the folder has them.</summary>
+    private static bool TryMark(Node.File file, int descriptor) =>
+        LibC.ChangeMode(descriptor, ModeOf(file)) == 0 && LibC.SetModifyTime(descriptor, MarkSeconds) == 0;
+
+    private bool IsAsMade(Node.File file, in LibC.FileStatus status) =>
+        status.Type == LibC.FileType.Regular
+        && status.Permissions == ModeOf(file)
+        && status.Length == file.Size
+        && status.UserId == _user
+        && status.IsModifiedAt(MarkSeconds);
+
+    private static uint ModeOf(Node.File file) => file.Executable ? ExecutableMode : FileMode;
+
+    private static bool HasContents(Node.File file, int descriptor)
+    {
         byte[] buffer = ArrayPool<byte>.Shared.Rent(CheckBufferSize);
         try
         {
@@ -194,7 +209,38 @@ internal sealed class LinkFolder : IDisposable
         finally
         {
             ArrayPool<byte>.Shared.Return(buffer);
-            _ = LibC.Close(descriptor);
+        }
+    }
+
+    // ---- names ----
+
+    /// <summary>Gives a file that is as it should be its name in the folder, unless another has it already.</summary>
+    private bool TryEnter(ReadOnlySpan<byte> entry, int folder, ReadOnlySpan<byte> name, int flags = 0)
+    {
+        if (LibC.LinkAt(folder, name, _folder, entry, flags) == 0 || LibC.LastError == LibC.ErrorExists)
+        {
+            return true;
+        }
+
+        if (LibC.LastError != LibC.ErrorNotFound)
+        {
+            return false;
+        }
+
+        Span<byte> shard = stackalloc byte[ShardLength];
+        entry[..(ShardLength - 1)].CopyTo(shard);
+        shard[^1] = 0;
+        return (LibC.MakeDirectoryAt(_folder, shard, ShardMode) == 0 || LibC.LastError == LibC.ErrorExists)
+            && (LibC.LinkAt(folder, name, _folder, entry, flags) == 0 || LibC.LastError == LibC.ErrorExists);
+    }
+
+    private void RemoveEntry(ReadOnlySpan<byte> entry) => _ = LibC.UnlinkAt(_folder, entry, 0);
+
+    private static void TakeBack(ExportFolder folder, PathComponent name, ReadOnlySpan<byte> target)
+    {
+        if (LibC.UnlinkAt(folder.Descriptor, target, 0) != 0)
+        {
+            throw folder.Error(name, "what was made of a changed file cannot be removed");
         }
     }
 
@@ -222,7 +268,11 @@ internal sealed class LinkFolder : IDisposable
         entry[at] = 0;
     }
 
-    private void Fail() => Interlocked.CompareExchange(ref _failure, LibC.ErrorOf(LibC.LastError).Message, null);
+    private void Fail(int error)
+    {
+        string message = LibC.ErrorOf(error).Message;
+        Interlocked.CompareExchange(ref _failure, _kind == LinkKind.Reflink ? "a reflink cannot be made: " + message : message, null);
+    }
 
     private static ExportException Error(string path, string reason)
     {

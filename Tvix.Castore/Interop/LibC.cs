@@ -11,11 +11,13 @@ internal static unsafe partial class LibC
     public const int CurrentFolder = -100; // AT_FDCWD
     public const int ReadOnly = 0;
     public const int WriteOnly = 1;
+    public const int ReadWrite = 2;
     public const int Create = 0x40;
     public const int Exclusive = 0x80;
     public const int NonBlocking = 0x800;
     public const int CloseOnExec = 0x80000;
     public const int RemoveFolder = 0x200; // AT_REMOVEDIR
+    public const int FollowLink = 0x400; // AT_SYMLINK_FOLLOW
 
     public const int ErrorNotFound = 2;
     public const int ErrorInterrupted = 4;
@@ -28,6 +30,7 @@ internal static unsafe partial class LibC
     private const int CurrentTime = (1 << 30) - 1; // UTIME_NOW
     private const int OmitTime = (1 << 30) - 2; // UTIME_OMIT
     private const uint BasicStats = 0x7ff;
+    private const nuint CloneRequest = 0x40049409; // FICLONE
     private const int StatusOfFileSystemSize = 256; // struct statfs has 120 at most
 
     // Two flags of open(2) are numbered differently on ARM.
@@ -36,6 +39,9 @@ internal static unsafe partial class LibC
     public static int Directory => s_arm ? 0x4000 : 0x10000;
 
     public static int NoFollow => s_arm ? 0x8000 : 0x20000;
+
+    /// <summary>O_TMPFILE: a new file that has no name, in the file system of the folder that is opened.</summary>
+    public static int Nameless => 0x400000 | Directory;
 
     public static int LastError => Marshal.GetLastPInvokeError();
 
@@ -169,15 +175,18 @@ internal static unsafe partial class LibC
         }
     }
 
-    /// <summary>Gives a file another name. A link is not followed. Both names end with a NUL byte.</summary>
-    public static int LinkAt(int folder, ReadOnlySpan<byte> name, int newFolder, ReadOnlySpan<byte> newName)
+    /// <summary>Gives a file another name. A link is not followed, unless the flags say so. Both names end with a NUL byte.</summary>
+    public static int LinkAt(int folder, ReadOnlySpan<byte> name, int newFolder, ReadOnlySpan<byte> newName, int flags = 0)
     {
         fixed (byte* o = name)
         fixed (byte* n = newName)
         {
-            return LinkAt(folder, o, newFolder, n, 0);
+            return LinkAt(folder, o, newFolder, n, flags);
         }
     }
+
+    /// <summary>Lets an empty file have the contents of another, in the same blocks of the disk until one of them is written to. Both are open, for writing and for reading.</summary>
+    public static int Clone(int file, int from) => Control(file, CloneRequest, from);
 
     /// <summary>Sets when the contents of an open file were changed, in whole seconds since 1970; <see langword="null"/> is now.</summary>
     public static int SetModifyTime(int file, long? seconds)
@@ -231,6 +240,10 @@ internal static unsafe partial class LibC
     [LibraryImport("libc", EntryPoint = "linkat", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int LinkAt(int folder, byte* name, int newFolder, byte* newName, int flags);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Control(int file, nuint request, nint argument);
 
     [LibraryImport("libc", EntryPoint = "futimens", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

@@ -18,6 +18,10 @@ internal static class ExportCommand
             Description = "Keep each distinct file once in this folder, and make the exported files hard links to it: read-only, and shared with other exports. Made if it is not there.",
             HelpName = "FOLDER",
         };
+        Option<bool> reflink = new("--reflink")
+        {
+            Description = "Make the exported files clones of the files in that folder instead: they share their space on the disk, and are writable and independent. For XFS, Btrfs and the like.",
+        };
         Option<bool> checkLinks = new("--check-links")
         {
             Description = "Read the files in that folder before they are used, and replace those that were changed. Without it, length, mode and time are looked at.",
@@ -28,12 +32,22 @@ internal static class ExportCommand
             "tvix-store export 00bgd045z0d4icpbc2yyz4gx48ak44la-net-tools-1.60 ./net-tools",
             "tvix-store export --link-folder ./links 00bgd045z0d4icpbc2yyz4gx48ak44la-net-tools-1.60 ./net-tools")
         {
-            what, target, linkFolder, checkLinks,
+            what, target, linkFolder, reflink, checkLinks,
         };
         command.SetAction(async (arguments, cancellationToken) =>
         {
             string destination = arguments.GetRequiredValue(target);
-            FileSystemExportOptions options = new() { LinkFolder = arguments.GetValue(linkFolder), CheckLinks = arguments.GetValue(checkLinks) };
+            FileSystemExportOptions options = new()
+            {
+                LinkFolder = arguments.GetValue(linkFolder),
+                LinkKind = arguments.GetValue(reflink) ? LinkKind.Reflink : LinkKind.HardLink,
+                CheckLinks = arguments.GetValue(checkLinks),
+            };
+            if (options is { LinkKind: LinkKind.Reflink, LinkFolder: null })
+            {
+                throw ToolException.BadCommandLine("--reflink is about the files of --link-folder, which is missing.");
+            }
+
             if (options is { CheckLinks: true, LinkFolder: null })
             {
                 throw ToolException.BadCommandLine("--check-links is about the files of --link-folder, which is missing.");
