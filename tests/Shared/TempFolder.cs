@@ -1,11 +1,12 @@
 namespace Tvix.Tests.Shared;
 
 /// <summary>A folder that goes away with the test.</summary>
-internal sealed class TempFolder : IDisposable
+/// <param name="parent">Where it is; <see langword="null"/> for where temporary files go.</param>
+internal sealed class TempFolder(string? parent = null) : IDisposable
 {
-    public TempFolder() => Path = Directory.CreateTempSubdirectory("tvix-test-").FullName;
-
-    public string Path { get; }
+    public string Path { get; } = parent is null
+        ? Directory.CreateTempSubdirectory("tvix-test-").FullName
+        : Directory.CreateDirectory(System.IO.Path.Combine(parent, "tvix-test-" + System.IO.Path.GetRandomFileName())).FullName;
 
     public string this[string name] => System.IO.Path.Combine(Path, name);
 

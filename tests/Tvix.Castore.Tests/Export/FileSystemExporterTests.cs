@@ -256,5 +256,5 @@ public sealed partial class FileSystemExporterTests
 
     [LibraryImport("libc", EntryPoint = "umask")]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-    private static partial uint SetUmask(uint mask);
+    internal static partial uint SetUmask(uint mask);
 }
