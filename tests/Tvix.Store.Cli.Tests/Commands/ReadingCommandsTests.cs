@@ -181,6 +181,22 @@ public sealed class ReadingCommandsTests : ToolFixture
     }
 
     [Test]
+    public async Task Export_WithReflinks_WritesFilesOfTheirOwn()
+    {
+        // Whether or not the file system can clone files.
+        foreach (string target in (string[])["first", "second"])
+        {
+            ToolResult result = await RunAsync("export", "--link-folder", At("links"), "--reflink", "--check-links", Hash, At(target));
+            Assert.That(result.Code, Is.Zero);
+            Assert.That(result.Error, Is.Empty.Or.StartWith("notice: ").And.Contain("reflink"));
+        }
+
+        File.WriteAllText(At("first/sub/x"), "changed");
+        Assert.That(File.ReadAllText(At("second/sub/x")), Is.EqualTo("hi\n"));
+        Assert.That(await FailAsync(ExitCode.BadCommandLine, "export", "--reflink", Hash, At("third")), Does.Contain("--link-folder"));
+    }
+
+    [Test]
     public async Task Export_WithALinkFolderOnAnotherFileSystem_CopiesAndSaysSo()
     {
         string links = Path.Combine("/dev/shm", "tvix-links-" + Path.GetRandomFileName());
