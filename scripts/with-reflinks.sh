@@ -35,7 +35,7 @@ if set_up > "$tmp/log" 2>&1; then
     mounted=1
     export TVIX_TEST_REFLINK_FOLDER=$tmp/mnt
 else
-    echo "skipped: there is no $kind to clone files on, so tests of that are ignored: $(tail -n 1 "$tmp/log")" >&2
+    echo "skipped: there is no $kind to clone files on, so tests of that are ignored: $(grep -v dmesg "$tmp/log" | tail -n 1)" >&2
 fi
 
 "$@"

@@ -9,7 +9,8 @@ public sealed class FileSystemExportOptions
     /// </summary>
     /// <remarks>
     /// <para>A file in the folder is used while its kind, length, mode, owner and time are those it was made with, so that writing to it is noticed by the next export, which replaces it in
-    /// the folder. Any number of processes may use a folder at once, with links of either kind. Anything in it may be removed at any time; exported files stay.</para>
+    /// the folder. Any number of processes may use a folder at once, with links of either kind. Anything in it may be removed at any time; exported files stay. What others
+    /// write to a file while it is being exported may get into the folder: leave the tree alone until the export has ended.</para>
     /// <para>Where links are not possible, the export writes files as usual, and <see cref="ExportResult.LinkFailure"/> tells why.</para>
     /// </remarks>
     /// <value>The default is <see langword="null"/>: every file is written, and nothing is shared.</value>

@@ -10,6 +10,7 @@ namespace Tvix.Castore.Tests.Export;
 
 [TestFixture(false)]
 [TestFixture(true)]
+[Platform("Linux")]
 public sealed class HardLinkTests(bool embedded) : LinkFolderFixture(embedded, LinkKind.HardLink)
 {
     [Test]

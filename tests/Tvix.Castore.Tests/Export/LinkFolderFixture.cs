@@ -14,7 +14,6 @@ using Tvix.Tests.Shared;
 namespace Tvix.Castore.Tests.Export;
 
 /// <summary>A tree in a store, and a folder for links to export it with.</summary>
-[Platform("Linux")]
 [System.Runtime.Versioning.SupportedOSPlatform("linux")]
 public abstract class LinkFolderFixture(bool embedded, LinkKind kind)
 {

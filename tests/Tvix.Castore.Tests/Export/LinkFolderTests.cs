@@ -18,6 +18,7 @@ namespace Tvix.Castore.Tests.Export;
 [TestFixture(true, LinkKind.HardLink)]
 [TestFixture(false, LinkKind.Reflink)]
 [TestFixture(true, LinkKind.Reflink)]
+[Platform("Linux")]
 public sealed partial class LinkFolderTests(bool embedded, LinkKind kind) : LinkFolderFixture(embedded, kind)
 {
     [Test]

@@ -9,6 +9,7 @@ namespace Tvix.Castore.Tests.Export;
 
 [TestFixture(false)]
 [TestFixture(true)]
+[Platform("Linux")]
 public sealed class ReflinkFallbackTests(bool embedded) : LinkFolderFixture(embedded, LinkKind.HardLink)
 {
     private TempFolder? _memory;

@@ -9,6 +9,7 @@ namespace Tvix.Castore.Tests.Export;
 
 [TestFixture(false)]
 [TestFixture(true)]
+[Platform("Linux")]
 public sealed partial class ReflinkTests(bool embedded) : LinkFolderFixture(embedded, LinkKind.Reflink)
 {
     private const string Large = "file-3000000";
