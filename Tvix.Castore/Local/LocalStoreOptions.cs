@@ -16,8 +16,8 @@ public sealed class LocalStoreOptions
     public LocalCompression Compression { get; set; } = LocalCompression.Auto;
 
     /// <summary>The zstd level, from 1 (fastest) to 19 (smallest).</summary>
-    /// <value>The default is 1.</value>
-    public int CompressionLevel { get; set; } = 1;
+    /// <value>The default is 2: a little slower than 1, and 3% smaller for programs.</value>
+    public int CompressionLevel { get; set; } = 2;
 
     /// <summary>
     /// The mean size of a chunk in bytes, from 512 to 2,097,153. Chunks have between half and twice that, and blobs of up to twice that are not chunked.
