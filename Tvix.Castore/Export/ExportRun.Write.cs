@@ -64,9 +64,13 @@ internal sealed partial class ExportRun
 
     private bool TryLink(ExportFolder folder, PathComponent name, Node.File file)
     {
-        bool linked = _links!.TryLink(file, folder, name);
-        _made |= linked;
-        return linked;
+        if (!_links!.TryLink(file, folder, name))
+        {
+            return false;
+        }
+
+        _made = true;
+        return true;
     }
 
     private async ValueTask ReadAsync(ExportBatch batch, BlobContent?[] contents)

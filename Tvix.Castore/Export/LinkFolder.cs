@@ -18,7 +18,7 @@ internal sealed partial class LinkFolder : IDisposable
     private const uint FileMode = 0x124; // 0444
     private const uint ExecutableMode = 0x16d; // 0555
     private const uint ShardMode = 0x1c0; // 0700
-    private const uint WritableByOthers = 0x2;
+    private const uint WritableByOthers = 0x12; // 0022
     private const long MarkSeconds = 1; // as in a Nix store
     private const int CheckBufferSize = 128 << 10;
     private const int ShardLength = 3; // with the slash

@@ -130,8 +130,12 @@ public sealed partial class LinkFolderTests(bool embedded, LinkKind kind) : Link
     public void Export_WithALinkFolderThatOthersMayWriteTo_Refuses()
     {
         Directory.CreateDirectory(Links);
-        File.SetUnixFileMode(Links, (UnixFileMode)0x1ff);
-        Assert.That(async () => await ExportAsync("out"), Throws.TypeOf<ExportException>().With.Message.Contains("links"));
+        foreach (int mode in new[] { 0x1ff, 0x1f8 }) // 0777, 0770
+        {
+            File.SetUnixFileMode(Links, (UnixFileMode)mode);
+            Assert.That(async () => await ExportAsync("out"), Throws.TypeOf<ExportException>().With.Message.Contains("links"));
+        }
+
         Assert.That(async () => await ExportAsync("out", links: At("no/where")), Throws.TypeOf<ExportException>());
         File.WriteAllText(At("file"), "");
         Assert.That(async () => await ExportAsync("out", links: At("file")), Throws.TypeOf<ExportException>());
