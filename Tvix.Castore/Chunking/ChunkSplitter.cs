@@ -13,7 +13,8 @@ namespace Tvix.Castore.Chunking;
 /// </remarks>
 internal sealed class ChunkSplitter(ChunkingParameters parameters) : IDisposable
 {
-    private const int Step = 64 << 10; // how much of a piece is taken into the buffer before it is searched: what is behind the cut was copied for nothing
+    /// <summary>How much is searched at once, at least, and taken into the buffer at once: in little bits the search is slow, and what is taken from behind the cut was copied for nothing.</summary>
+    private readonly int _step = Math.Min(64 << 10, parameters.MaxSize);
 
     private byte[] _buffer = [];
     private int _start;
@@ -33,7 +34,7 @@ internal sealed class ChunkSplitter(ChunkingParameters parameters) : IDisposable
     {
         if (_count == 0)
         {
-            if (Find(input.Span) is > 0 and int length)
+            if (input.Length >= _step && Find(input.Span) is > 0 and int length)
             {
                 chunk = input[..length];
                 input = input[length..];
@@ -50,7 +51,7 @@ internal sealed class ChunkSplitter(ChunkingParameters parameters) : IDisposable
         ReadOnlyMemory<byte> piece = input;
         while (true)
         {
-            if (_searched < _count && Find(_buffer.AsSpan(_start, _count)) is > 0 and int length)
+            if ((_count - _searched >= _step || _count == parameters.MaxSize) && Find(_buffer.AsSpan(_start, _count)) is > 0 and int length)
             {
                 chunk = TakeBuffered(length);
                 if (_count <= piece.Length - input.Length)
@@ -69,8 +70,8 @@ internal sealed class ChunkSplitter(ChunkingParameters parameters) : IDisposable
                 return false;
             }
 
-            int taken = Math.Min(input.Length, parameters.MaxSize - _count);
-            taken = _begun ? Math.Min(taken, Step) : taken;
+            int room = _begun ? Math.Min(_searched + _step, parameters.MaxSize) : parameters.MaxSize;
+            int taken = Math.Min(input.Length, room - _count);
             Append(input.Span[..taken]);
             input = input[taken..];
         }
