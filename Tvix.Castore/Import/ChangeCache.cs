@@ -14,9 +14,11 @@ namespace Tvix.Castore.Import;
 /// <para>A file whose times are less than two seconds older than the moment it was looked at is not remembered: it could be written to once more within the same tick of
 /// the file system's clock. Nor is one on a file system that is not known to keep honest times of change: only ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs and
 /// overlayfs are; on network file systems, FUSE and read-only images, every file is read each time.</para>
-/// <para>It cannot see what changes a file behind the back of its times: writing through a memory mapping that was already written through before the file was
-/// looked at, writing to the block device, a clock that is set back to the very same tick, a file system that was put back to an earlier snapshot and then given other contents with the same
-/// times.</para>
+/// <para>Nor is a file remembered that somebody has open for writing, or mapped, when it is read: the kernel sets the times when a write begins, and the bytes may come later. That is asked with
+/// a lease for reading (<c>fcntl(2)</c>), which is given back at once, before the file is read. Only the owner of a file may have one, or a process with the capability <c>CAP_LEASE</c>, and not
+/// every file system gives any: where there are none, nothing is remembered.</para>
+/// <para>It cannot see what changes a file behind the back of its times: writing to the block device, a clock that is set back to the very same tick, a file system that was put back to an
+/// earlier snapshot and then given other contents with the same times; and, on tmpfs alone, writing through a memory mapping to what was read through it before.</para>
 /// <para>It lives in one SQLite file, which any number of processes may use at a time and which must be on a local disk, writable by those only who may write to the store. Nothing that
 /// is wrong with it makes an import fail: <see cref="Failure"/> tells of it, and all files are read. An instance may be used by several threads and imports.</para>
 /// </remarks>

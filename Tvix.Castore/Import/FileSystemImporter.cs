@@ -65,8 +65,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         CheckPath(path);
         LibC.ThrowIfNotLinux();
         return _options.ChangeCache is { } cache
-            && LibC.StatAt(LibC.CurrentFolder, [.. Encoding.UTF8.GetBytes(path), 0], out LibC.FileStatus status) == 0
-            && RememberedFiles.Of(cache, in status).Any;
+            && RememberedFiles.At(cache, [.. Encoding.UTF8.GetBytes(path), 0]) is { Any: true };
     }
 
     private async ValueTask<(Node Root, IReadOnlyCollection<B3Digest> Missing)> ImportAsync(

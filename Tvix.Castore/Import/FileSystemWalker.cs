@@ -63,7 +63,7 @@ internal sealed class FileSystemWalker(
 
             if (cache is not null && status.Type == LibC.FileType.Regular)
             {
-                RootFile = RememberedFiles.Of(cache, in status);
+                RootFile = RememberedFiles.At(cache, root);
             }
 
             Visit(LibC.CurrentFolder, root, default, status.Type);
@@ -157,7 +157,7 @@ internal sealed class FileSystemWalker(
 
         if (cache is not null)
         {
-            frame.Files = RememberedFiles.OfFolder(cache, folder, in frame.Status);
+            frame.Files = RememberedFiles.Of(cache, folder, in frame.Status);
         }
 
         CountEntry();
@@ -251,6 +251,7 @@ internal sealed class FileSystemWalker(
                 throw Error(ImportError.FileChanged, "it was replaced by something else during the import");
             }
 
+            bool isSafe = files is not null && files.IsSafe(file, in before);
             if (before.Length <= TreeBatch.MaxWholeFile)
             {
                 ReadWhole(file, component, in before);
@@ -266,14 +267,7 @@ internal sealed class FileSystemWalker(
             }
 
             int entry = CountEntry();
-            if (_frames.Count > 0)
-            {
-                files?.SawRead(entry, in before);
-            }
-            else
-            {
-                files?.SawRootRead(file, in before);
-            }
+            files?.SawRead(entry, in before, isSafe);
         }
         finally
         {

@@ -27,7 +27,7 @@ internal sealed class RememberedFiles
     private readonly List<Seen> _seen = [];
     private int _at;
     private bool _isNew; // something that was not remembered
-    private bool _hasYoung; // something that cannot be remembered yet
+    private bool _hasUnsafe; // something that cannot be remembered yet
 
     private RememberedFiles(ChangeCache cache, B3Digest key, ulong device)
     {
@@ -49,18 +49,41 @@ internal sealed class RememberedFiles
     /// <summary>Whether anything is remembered; also that there were no files.</summary>
     public bool Any => _remembered is not null;
 
-    /// <summary>What is known of the files in an open folder; <see langword="null"/> when it is on a file system where nothing can be remembered.</summary>
-    public static RememberedFiles? OfFolder(ChangeCache cache, int folder, in LibC.FileStatus status) =>
-        HasHonestTimes(LibC.FileSystemOf(folder)) ? Of(cache, in status) : null;
+    /// <summary>What is known of the files in a folder, or of a file that is no folder's entry; <see langword="null"/> where nothing can be remembered.</summary>
+    /// <param name="cache">The cache.</param>
+    /// <param name="place">The folder or file, open.</param>
+    /// <param name="status">What it is.</param>
+    public static RememberedFiles? Of(ChangeCache cache, int place, in LibC.FileStatus status) =>
+        HasHonestTimes(LibC.FileSystemOf(place)) ? new RememberedFiles(cache, KeyOf(in status), status.Device) : null;
 
-    /// <summary>What is known of the files in a folder, or of a file that is no folder's entry.</summary>
-    public static RememberedFiles Of(ChangeCache cache, in LibC.FileStatus status)
+    /// <summary>What is known of the files in a folder, or of a file that is no folder's entry; <see langword="null"/> also when it is not there.</summary>
+    /// <param name="cache">The cache.</param>
+    /// <param name="path">The folder or file. The path ends with a NUL byte.</param>
+    public static RememberedFiles? At(ChangeCache cache, ReadOnlySpan<byte> path)
+    {
+        int place = LibC.OpenAt(LibC.CurrentFolder, path, LibC.PathOnly | LibC.NoFollow);
+        if (place < 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            return LibC.Stat(place, out LibC.FileStatus status) == 0 ? Of(cache, place, in status) : null;
+        }
+        finally
+        {
+            _ = LibC.Close(place);
+        }
+    }
+
+    private static B3Digest KeyOf(in LibC.FileStatus status)
     {
         Span<byte> place = stackalloc byte[24];
         BinaryPrimitives.WriteInt64LittleEndian(place, status.Type == LibC.FileType.Folder ? 1 : 2);
         BinaryPrimitives.WriteUInt64LittleEndian(place[8..], status.Device);
         BinaryPrimitives.WriteUInt64LittleEndian(place[16..], status.Inode);
-        return new RememberedFiles(cache, Blake3Hasher.HashData(place), status.Device);
+        return Blake3Hasher.HashData(place);
     }
 
     /// <summary>The digest of a file if it is unchanged. Files are asked for in ascending order of their names.</summary>
@@ -119,35 +142,30 @@ internal sealed class RememberedFiles
     public void SawUnchanged(int entry, in LibC.FileStatus status) =>
         _seen.Add(new Seen(entry, status.Inode, status.Length, status.Modified, status.Changed));
 
-    /// <summary>A file was read. It is remembered if that is safe.</summary>
+    /// <summary>Whether a file can be remembered by what it is now, provided that it is still that when it has been read from here on.</summary>
+    /// <param name="file">The file, just opened.</param>
+    /// <param name="status">What it is.</param>
+    public bool IsSafe(int file, in LibC.FileStatus status)
+    {
+        // What is mounted on a name in the folder may be on any file system. And the kernel sets the times when a write begins, so they do not tell of the bytes that one
+        // under way is still to change; but its writer has the file open.
+        return status.Device == _device && IsOlder(status.Modified) && IsOlder(status.Changed) && LibC.HasNoWriter(file);
+    }
+
+    /// <summary>A file was read.</summary>
     /// <param name="entry">Which entry of the directory it becomes.</param>
     /// <param name="status">What it was before it was read, and is still.</param>
-    public void SawRead(int entry, in LibC.FileStatus status)
+    /// <param name="isSafe">What <see cref="IsSafe"/> said before it was read.</param>
+    public void SawRead(int entry, in LibC.FileStatus status, bool isSafe)
     {
-        // What is mounted on a name in the folder may be on any file system.
-        if (status.Device == _device && IsOlder(status.Modified) && IsOlder(status.Changed))
+        if (isSafe)
         {
             SawUnchanged(entry, in status);
             _isNew = true;
         }
         else
         {
-            _hasYoung = true;
-        }
-    }
-
-    /// <summary>The file that is no folder's entry was read.</summary>
-    /// <param name="file">The file.</param>
-    /// <param name="status">What it was before it was read, and is still.</param>
-    public void SawRootRead(int file, in LibC.FileStatus status)
-    {
-        if (HasHonestTimes(LibC.FileSystemOf(file)))
-        {
-            SawRead(entry: 0, in status);
-        }
-        else
-        {
-            _hasYoung = true;
+            _hasUnsafe = true;
         }
     }
 
@@ -170,7 +188,7 @@ internal sealed class RememberedFiles
     public void Remember(ReadOnlySpan<DirectoryEntry> entries)
     {
         // What has gone since does no harm.
-        if (!_isNew && (_remembered is not null || _hasYoung))
+        if (!_isNew && (_remembered is not null || _hasUnsafe))
         {
             return;
         }

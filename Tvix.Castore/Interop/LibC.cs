@@ -16,6 +16,7 @@ internal static unsafe partial class LibC
     public const int Exclusive = 0x80;
     public const int NonBlocking = 0x800;
     public const int CloseOnExec = 0x80000;
+    public const int PathOnly = 0x200000; // O_PATH: opens nothing but the name, for which no permission on the file is needed
     public const int RemoveFolder = 0x200; // AT_REMOVEDIR
     public const int FollowLink = 0x400; // AT_SYMLINK_FOLLOW
 
@@ -24,6 +25,12 @@ internal static unsafe partial class LibC
     public const int ErrorExists = 17;
     public const int ErrorTooManyNames = 31; // EMLINK: a file that has as many names as the file system allows
     public const int ErrorTooManyLinks = 40; // ELOOP: a link where O_NOFOLLOW forbids one
+
+    private const int SetSignal = 10; // F_SETSIG
+    private const int SetLease = 1024; // F_SETLEASE
+    private const int ReadLease = 0; // F_RDLCK
+    private const int NoLease = 2; // F_UNLCK
+    private const int UrgentSignal = 23; // SIGURG, which is ignored unless a process asks for it
 
     private const int SymlinkNoFollow = 0x100;
     private const int EmptyPath = 0x1000;
@@ -132,6 +139,18 @@ internal static unsafe partial class LibC
         {
             return Statx(file, empty, EmptyPath, BasicStats, out status);
         }
+    }
+
+    /// <summary>
+    /// Whether nobody can write to an open file at this moment: nobody has it open for writing, or mapped. Also <see langword="false"/> where that cannot be known: on a file of
+    /// another user, without the capability <c>CAP_LEASE</c>, and on file systems without leases.
+    /// </summary>
+    /// <param name="file">The file, open for reading only.</param>
+    public static bool HasNoWriter(int file)
+    {
+        // A lease for reading is refused as long as there is a writer. Who opens the file for writing while there is a lease waits until it is given back, which is right away, and
+        // its holder gets a signal. That would be SIGIO, which ends a process.
+        return Control(file, SetSignal, UrgentSignal) == 0 && Control(file, SetLease, ReadLease) == 0 && Control(file, SetLease, NoLease) == 0;
     }
 
     /// <summary>The number of the kind of file system that an open file is on; 0 when the system does not tell.</summary>
@@ -260,6 +279,10 @@ internal static unsafe partial class LibC
     [LibraryImport("libc", EntryPoint = "fstatfs", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
     private static partial int StatFileSystem(int file, byte* status);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    private static partial int Control(int file, int command, int argument);
 
     [LibraryImport("libc", EntryPoint = "readlinkat", SetLastError = true)]
     [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]

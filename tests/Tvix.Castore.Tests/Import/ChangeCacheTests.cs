@@ -1,3 +1,4 @@
+using System.IO.MemoryMappedFiles;
 using System.Text;
 using FsCheck;
 using FsCheck.Fluent;
@@ -6,6 +7,7 @@ using Tvix.Castore.Blake3;
 using Tvix.Castore.Blobs;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Import;
+using Tvix.Castore.Interop;
 using Tvix.Castore.Local;
 using Tvix.Castore.Model;
 using Tvix.Testing;
@@ -415,6 +417,81 @@ public sealed class ChangeCacheTests
         await ImportAsync();
         await ImportAsync();
         Assert.That(_blobs.Stored, Is.EqualTo(1));
+    }
+
+    // ---- what somebody is writing ----
+
+    /// <summary>A write that has begun has changed the times already, and may change the bytes long after the file was read.</summary>
+    [TestCase("b")]
+    [TestCase("folder/inner/large")]
+    public async Task Import_OfAFileThatIsOpenForWriting_DoesNotRememberIt(string name)
+    {
+        WriteTree();
+        using (new FileStream(Path.Combine(Source, name), FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+        {
+            await ImportAsync();
+        }
+
+        await ImportAsync();
+        Assert.That(_blobs.Stored, Is.EqualTo(1), "the others are remembered");
+        await ImportAsync();
+        Assert.That(_blobs.Stored, Is.Zero);
+    }
+
+    [Test]
+    public async Task Import_OfAFileThatIsMappedForWriting_DoesNotRememberIt()
+    {
+        WriteTree();
+        MemoryMappedFile file = MemoryMappedFile.CreateFromFile(Path.Combine(Source, "b"), FileMode.Open);
+        using (file.CreateViewAccessor())
+        {
+            file.Dispose(); // the mapping stays
+            await ImportAsync();
+        }
+
+        await ImportAsync();
+        Assert.That(_blobs.Stored, Is.EqualTo(1));
+    }
+
+    [Test]
+    public async Task Import_OfASingleFileThatIsOpenForWriting_DoesNotRememberIt()
+    {
+        string file = Write("file", "1");
+        using (new FileStream(file, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+        {
+            await ImportAsync(file);
+        }
+
+        await ImportAsync(file);
+        Assert.That(_blobs.Stored, Is.EqualTo(1));
+        await ImportAsync(file);
+        Assert.That(_blobs.Stored, Is.Zero);
+    }
+
+    /// <summary>Whoever opens a file for writing while it is asked for writers has the kernel tell the one that asks, with a signal.</summary>
+    [Test]
+    public async Task HasNoWriter_WhileTheFileIsOpenedForWriting_GoesOn()
+    {
+        string file = Write("file", "1");
+        int reader = LibC.Open(file, LibC.ReadOnly | LibC.CloseOnExec);
+        using CancellationTokenSource stop = new();
+        Task writer = Task.Run(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                _ = LibC.Close(LibC.Open(file, LibC.WriteOnly | LibC.CloseOnExec));
+            }
+        });
+        int without = 0;
+        for (int i = 0; i < 20_000 || without == i; i++)
+        {
+            without += LibC.HasNoWriter(reader) ? 1 : 0;
+        }
+
+        await stop.CancelAsync();
+        await writer;
+        Assert.That(LibC.HasNoWriter(reader), Is.True);
+        _ = LibC.Close(reader);
     }
 
     // ---- the store ----
