@@ -8,17 +8,23 @@ namespace Tvix.Castore.Import;
 
 /// <summary>Remembers the digests of files from one import to the next, so that those that did not change need not be opened.</summary>
 /// <remarks>
-/// <para>A file is taken for unchanged when its folder (device and inode), name, device, inode, size, and times of modification and of change (<c>mtime</c>, <c>ctime</c>) are the same.
+/// <para>A file is taken for unchanged when its folder (file system, device and inode), name, device, inode, size, and times of modification and of change (<c>mtime</c>, <c>ctime</c>) are the same.
 /// Nobody but the kernel sets the time of change, so also an edit that keeps the size and puts the time of modification back is seen. The permissions are looked at
 /// anew each time. What is remembered counts only as long as the store has the blob.</para>
 /// <para>A file whose times are less than two seconds older than the moment it was looked at is not remembered: it could be written to once more within the same tick of
 /// the file system's clock. Nor is one on a file system that is not known to keep honest times of change: only ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs and
-/// overlayfs are; on network file systems, FUSE and read-only images, every file is read each time.</para>
+/// overlayfs are, unless they are mounted read-only; on network file systems, FUSE and images, every file is read each time.</para>
 /// <para>Nor is a file remembered that somebody has open for writing, or mapped, when it is read: the kernel sets the times when a write begins, and the bytes may come later. That is asked with
 /// a lease for reading (<c>fcntl(2)</c>), which is given back at once, before the file is read. Only the owner of a file may have one, or a process with the capability <c>CAP_LEASE</c>, and not
 /// every file system gives any: where there are none, nothing is remembered.</para>
-/// <para>It cannot see what changes a file behind the back of its times: writing to the block device, a clock that is set back to the very same tick, a file system that was put back to an
-/// earlier snapshot and then given other contents with the same times; and, on tmpfs alone, writing through a memory mapping to what was read through it before.</para>
+/// <para>It cannot see what changes a file behind the back of its times:</para>
+/// <list type="bullet">
+/// <item>writing to the block device;</item>
+/// <item>a clock that is set back to the very same tick;</item>
+/// <item>a file system that was put back to an earlier snapshot and then given other contents with the same times;</item>
+/// <item>an image that is mounted for writing in the place of another one with the same identifier (on XFS and F2FS, that is the device), inodes, sizes and times;</item>
+/// <item>on tmpfs, writing through a memory mapping to a part that was read through it before.</item>
+/// </list>
 /// <para>It lives in one SQLite file, which any number of processes may use at a time and which must be on a local disk, writable by those only who may write to the store. Nothing that
 /// is wrong with it makes an import fail: <see cref="Failure"/> tells of it, and all files are read. An instance may be used by several threads and imports.</para>
 /// </remarks>

@@ -53,8 +53,11 @@ internal sealed class RememberedFiles
     /// <param name="cache">The cache.</param>
     /// <param name="place">The folder or file, open.</param>
     /// <param name="status">What it is.</param>
-    public static RememberedFiles? Of(ChangeCache cache, int place, in LibC.FileStatus status) =>
-        HasHonestTimes(LibC.FileSystemOf(place)) ? new RememberedFiles(cache, KeyOf(in status), status.Device) : null;
+    public static RememberedFiles? Of(ChangeCache cache, int place, in LibC.FileStatus status)
+    {
+        LibC.FileSystem fileSystem = LibC.FileSystemOf(place);
+        return HasHonestTimes(fileSystem) ? new RememberedFiles(cache, KeyOf(in status, fileSystem), status.Device) : null;
+    }
 
     /// <summary>What is known of the files in a folder, or of a file that is no folder's entry; <see langword="null"/> also when it is not there.</summary>
     /// <param name="cache">The cache.</param>
@@ -77,12 +80,14 @@ internal sealed class RememberedFiles
         }
     }
 
-    private static B3Digest KeyOf(in LibC.FileStatus status)
+    /// <summary>Where the files of a folder, or a file, are remembered.</summary>
+    internal static B3Digest KeyOf(in LibC.FileStatus status, LibC.FileSystem fileSystem)
     {
-        Span<byte> place = stackalloc byte[24];
+        Span<byte> place = stackalloc byte[32];
         BinaryPrimitives.WriteInt64LittleEndian(place, status.Type == LibC.FileType.Folder ? 1 : 2);
         BinaryPrimitives.WriteUInt64LittleEndian(place[8..], status.Device);
         BinaryPrimitives.WriteUInt64LittleEndian(place[16..], status.Inode);
+        BinaryPrimitives.WriteUInt64LittleEndian(place[24..], fileSystem.Identifier); // after another one was mounted there, the device may have the same number
         return Blake3Hasher.HashData(place);
     }
 
@@ -173,7 +178,8 @@ internal sealed class RememberedFiles
     private bool IsOlder(LibC.FileTime time) => time.Seconds < _lookedAt - MarginSeconds; // rounded down, both: it is between two and three seconds
 
     /// <summary>Whether it is a file system of this machine that sets the time of change of a file whenever something about it changes.</summary>
-    private static bool HasHonestTimes(uint fileSystem) => fileSystem
+    /// <remarks>One that is mounted read-only may be an image, made with any times, beside others with the same.</remarks>
+    internal static bool HasHonestTimes(LibC.FileSystem fileSystem) => fileSystem.IsWritable && fileSystem.Kind
         is 0xEF53 // ext2, ext3, ext4
         or 0x58465342 // XFS
         or 0x9123683E // Btrfs

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Tvix.Castore.Interop;
@@ -153,11 +154,19 @@ internal static unsafe partial class LibC
         return Control(file, SetSignal, UrgentSignal) == 0 && Control(file, SetLease, ReadLease) == 0 && Control(file, SetLease, NoLease) == 0;
     }
 
-    /// <summary>The number of the kind of file system that an open file is on; 0 when the system does not tell.</summary>
-    public static uint FileSystemOf(int file)
+    /// <summary>What file system an open file is on; one of kind 0 when the system does not tell.</summary>
+    public static FileSystem FileSystemOf(int file)
     {
         byte* status = stackalloc byte[StatusOfFileSystemSize];
-        return StatFileSystem(file, status) == 0 ? (uint)*(nint*)status : 0; // the first member of struct statfs has the size of a word
+        if (StatFileSystem(file, status) != 0)
+        {
+            return default;
+        }
+
+        // struct statfs: the kind, six more words, the 8 bytes of the identifier, two words, the flags.
+        byte* identifier = status + (7 * sizeof(nuint));
+        byte* flags = identifier + sizeof(ulong) + (2 * sizeof(nuint));
+        return new FileSystem((uint)*(nuint*)status, Unsafe.ReadUnaligned<ulong>(identifier), *(nuint*)flags);
     }
 
     public static nint ReadLinkAt(int folder, ReadOnlySpan<byte> name, Span<byte> buffer)
@@ -367,6 +376,19 @@ internal static unsafe partial class LibC
             Length == later.Length && _mode == later._mode
             && _modifySeconds == later._modifySeconds && _modifyNanoseconds == later._modifyNanoseconds
             && _changeSeconds == later._changeSeconds && _changeNanoseconds == later._changeNanoseconds;
+    }
+
+    /// <summary>A file system, as <c>struct statfs</c> tells of it.</summary>
+    /// <param name="Kind">The number of its kind.</param>
+    /// <param name="Identifier">What tells it from others; not every kind of file system has more to say than the number of the device.</param>
+    /// <param name="Flags">How it is mounted.</param>
+    public readonly record struct FileSystem(uint Kind, ulong Identifier, nuint Flags)
+    {
+        private const uint ReadOnlyFlag = 0x1; // ST_RDONLY
+        private const uint ValidFlag = 0x20; // ST_VALID: there are flags at all
+
+        /// <summary>Whether it is certain that it is not mounted read-only.</summary>
+        public bool IsWritable => (Flags & (ValidFlag | ReadOnlyFlag)) == ValidFlag;
     }
 
     /// <summary>A time of a file: seconds since 1970, and nanoseconds.</summary>

@@ -419,6 +419,43 @@ public sealed class ChangeCacheTests
         Assert.That(_blobs.Stored, Is.EqualTo(1));
     }
 
+    // ---- the file system ----
+
+    [TestCase(0xEF53u, 0x20u, true, TestName = "ext4")]
+    [TestCase(0xEF53u, 0x1020u, true, TestName = "ext4 with more flags")]
+    [TestCase(0xEF53u, 0x21u, false, TestName = "ext4, read-only")]
+    [TestCase(0xEF53u, 0u, false, TestName = "ext4, and no flags")]
+    [TestCase(0x6969u, 0x20u, false, TestName = "NFS")]
+    [TestCase(0x65735546u, 0x20u, false, TestName = "FUSE")]
+    [TestCase(0x73717368u, 0x21u, false, TestName = "squashfs")]
+    [TestCase(0u, 0u, false, TestName = "unknown")]
+    public void HasHonestTimes_OfFileSystems_KnowsThemAndHowTheyAreMounted(uint kind, uint flags, bool expected) =>
+        Assert.That(RememberedFiles.HasHonestTimes(new LibC.FileSystem(kind, 7, flags)), Is.EqualTo(expected));
+
+    [Test]
+    public void FileSystemOf_AFolder_TellsWhatTheSystemTells()
+    {
+        (LibC.FileSystem FileSystem, LibC.FileStatus Status) source = At(Source);
+        Assert.That(source.FileSystem.IsWritable, Is.True);
+        Assert.That(At(_folder.Path).FileSystem, Is.EqualTo(source.FileSystem));
+        Assert.That(At("/proc").FileSystem.Kind, Is.EqualTo(0x9FA0));
+        Assert.That(LibC.FileSystemOf(-1), Is.EqualTo(default(LibC.FileSystem)));
+
+        B3Digest key = RememberedFiles.KeyOf(in source.Status, source.FileSystem);
+        LibC.FileSystem other = source.FileSystem with { Identifier = source.FileSystem.Identifier + 1 };
+        Assert.That(RememberedFiles.KeyOf(in source.Status, other), Is.Not.EqualTo(key), "another image at the same device");
+        Assert.That(RememberedFiles.KeyOf(in source.Status, source.FileSystem with { Flags = 0 }), Is.EqualTo(key));
+
+        static (LibC.FileSystem FileSystem, LibC.FileStatus Status) At(string path)
+        {
+            int folder = LibC.Open(path, LibC.ReadOnly | LibC.CloseOnExec);
+            LibC.FileSystem fileSystem = LibC.FileSystemOf(folder);
+            Assert.That(LibC.Stat(folder, out LibC.FileStatus status), Is.Zero);
+            Assert.That(LibC.Close(folder), Is.Zero);
+            return (fileSystem, status);
+        }
+    }
+
     // ---- what somebody is writing ----
 
     /// <summary>A write that has begun has changed the times already, and may change the bytes long after the file was read.</summary>
