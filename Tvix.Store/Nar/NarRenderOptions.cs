@@ -5,7 +5,7 @@ namespace Tvix.Store.Nar;
 /// <summary>How far a <see cref="NarRenderer"/> reads ahead of what it writes.</summary>
 /// <remarks>
 /// What is not far away gains nothing by that: from a store that can give pieces (<see cref="IStoredPieceSource"/>), blobs are read in a few batches of about a quarter of a mebibyte
-/// instead, on several threads, and large ones by their chunks. That also stops at the budget of bytes, and does not happen when a limit is 0.
+/// instead, on several threads, and large ones by their chunks. That also stops at the budget of bytes, and does not go beyond the blob or chunk that is next when a limit is 0.
 /// </remarks>
 public sealed class NarRenderOptions
 {

@@ -7,7 +7,7 @@ namespace Tvix.Store.Nar;
 public sealed partial class NarRenderer
 {
     // A batch should stay in the processor's cache from where it is read to where it is hashed, and there should be so many that no reader runs out of them and has
-    // to be woken up again. Together they bound the memory of a rendering.
+    // to be woken up again. Larger blobs are batches of their own.
     private const int BatchBytes = 256 << 10;
     private const int BatchBlobs = 256;
     private const int MaxBatches = 10;
@@ -116,7 +116,7 @@ public sealed partial class NarRenderer
     /// </remarks>
     /// <param name="blobs">The store.</param>
     /// <param name="stored">The same store, when it is asked for what it keeps; otherwise <see langword="null"/>.</param>
-    /// <param name="budget">How many bytes may be read ahead; one blob may be in any case.</param>
+    /// <param name="budget">How many bytes may be read ahead; one blob may be whose turn has come.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     private sealed class BatchQueue(IBlobService blobs, IStoredPieceSource? stored, long budget, CancellationToken cancellationToken)
     {
@@ -126,9 +126,10 @@ public sealed partial class NarRenderer
         private readonly Queue<Batch> _ahead = new();
         private readonly ConcurrentQueue<Batch> _unread = new(); // those that nobody has begun to read
         private Batch? _last; // to which more can be added
+        private long _bytesAhead; // of the blobs whose turn has not come
         private int _readers;
 
-        public bool HasRoomFor(int size) => Fits(size) || _ahead.Count < MaxBatches;
+        public bool HasRoomFor(int size) => _bytesAhead == 0 || (_bytesAhead + size <= budget && (Fits(size) || _ahead.Count < MaxBatches));
 
         /// <summary>Adds a blob to the last batch, or to a new one.</summary>
         public Item Add(Item item, B3Digest digest, int size)
@@ -140,6 +141,7 @@ public sealed partial class NarRenderer
                 _ahead.Enqueue(_last);
             }
 
+            _bytesAhead += size;
             return item with { Batch = _last, Index = _last!.Add(digest, size) };
         }
 
@@ -160,9 +162,10 @@ public sealed partial class NarRenderer
             }
         }
 
-        /// <summary>Sees to it that a batch is read, whose turn has come. Those before it are no longer ahead.</summary>
-        public void Reach(Batch batch)
+        /// <summary>Sees to it that a blob's batch is read, since its turn has come. The batches before it are no longer ahead.</summary>
+        public void Reach(Batch batch, int index)
         {
+            _bytesAhead -= (long)batch.Blobs[index].Size;
             if (batch == _last)
             {
                 StartLast();

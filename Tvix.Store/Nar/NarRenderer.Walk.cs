@@ -47,7 +47,7 @@ public sealed partial class NarRenderer
     {
         private readonly NarRenderOptions _options = renderer._options;
         private readonly BatchQueue? _batches = stored is not null || (renderer._pieces is not null && renderer._options is { PrefetchBytes: > 0, PrefetchBlobs: > 0 })
-            ? new BatchQueue(renderer._blobs, stored, renderer._options.PrefetchBytes, cancellationToken) : null;
+            ? new BatchQueue(renderer._blobs, stored, renderer._options.PrefetchBlobs > 0 ? renderer._options.PrefetchBytes : 0, cancellationToken) : null;
         private readonly TreeDirectories _directories = new(renderer._directories, root);
         private readonly Queue<Item> _queue = new();
         private readonly Stack<Frame> _open = new();
@@ -56,8 +56,8 @@ public sealed partial class NarRenderer
         private Task<CastoreDirectory?>? _entering; // the directory that the walk waits for
         private B3Digest _enteringDigest;
         private Task<IReadOnlyList<BlobChunk>?>? _listing; // the chunks that the walk waits for
-        private Item _listed; // the file that consists of them
-        private IReadOnlyList<BlobChunk>? _chunks; // of the large file that the walk is in
+        private Item _listed; // the file that consists of them, or is one
+        private IReadOnlyList<BlobChunk>? _chunks; // of the large file that the walk is in; itself when it is in one piece
         private int _nextChunk;
         private long _bytesAhead;
         private int _contentsAhead;
@@ -72,7 +72,7 @@ public sealed partial class NarRenderer
                 {
                     if (item.Batch is { } batch)
                     {
-                        _batches!.Reach(batch);
+                        _batches!.Reach(batch, item.Index);
                     }
                     else if (item is { Step: Step.Node, Node: Node.File file } && IsRead(file))
                     {
@@ -297,8 +297,10 @@ public sealed partial class NarRenderer
             }
             else if (chunks is { Count: 0 } && (renderer.IsSmall(file) || (stored is not null && file.Size <= ChunkedBlobStream.DefaultMaxChunkBytes)))
             {
-                // In one piece. Here there may be no room for it, but what there is ends soon.
-                _queue.Enqueue(_batches!.Add(item, file.Digest, (int)file.Size));
+                // In one piece, which waits for room as a chunk does.
+                _listed = item;
+                _chunks = [new BlobChunk(file.Digest, file.Size)];
+                _nextChunk = 0;
             }
             else
             {

@@ -70,6 +70,53 @@ public sealed class NarRendererLocalTests
         Assert.That(output.ToArray().AsSpan().SequenceEqual(expected.ToArray()));
     }
 
+    /// <summary>Whatever the sizes of files and chunks, no more is read ahead than the budget allows.</summary>
+    [Test]
+    public async Task Render_FromAStoreAtHand_ReadsAheadWithinTheBudget(
+        [Values(100_000, 256 << 10, 1 << 20)] int pieceSize, [Values] bool inChunks, [Values] bool zstd, [Values(0, 1 << 20, 32 << 20)] int budget)
+    {
+        TestTree tree = new();
+        GatedStore store = new();
+        List<(string, Node)> entries = [];
+        for (int i = 0; i < 3; i++)
+        {
+            List<BlobChunk> pieces = [];
+            for (int j = 0; j < 10; j++)
+            {
+                byte[] piece = new byte[pieceSize];
+                new Random((100 * i) + j).NextBytes(piece);
+                pieces.Add(new BlobChunk(await store.Blobs.PutAsync(piece), (ulong)pieceSize));
+            }
+
+            if (inChunks)
+            {
+                B3Digest whole = B3Digest.Parse("blake3-" + Convert.ToBase64String([.. Enumerable.Repeat((byte)i, 32)]));
+                store.Chunks[whole] = pieces;
+                entries.Add(($"{i}", new Node.File(whole, (ulong)pieceSize * 10, false)));
+            }
+            else
+            {
+                entries.AddRange(pieces.Select((piece, j) => ($"{i}{j}", (Node)new Node.File(piece.Digest, piece.Size, false))));
+            }
+        }
+
+        Node.Directory root = await tree.PutDirectoryAsync([.. entries]);
+        CountingStream output = new();
+        NarRenderer renderer = new(store, tree.Directories, new NarRenderOptions { PrefetchBytes = budget });
+        long mostAhead = 0;
+        store.Asked = asked => mostAhead = Math.Max(mostAhead, asked - output.Written);
+        Task<ulong> rendering = zstd ? renderer.RenderZstdAsync(root, PipeWriter.Create(output)) : renderer.RenderAsync(root, output);
+        store.Gate.SetResult(); // by now, it has asked for all that it wants before it goes on
+        Assert.That(await rendering, Is.GreaterThan(30 * (ulong)pieceSize));
+
+        // What is ahead, what is being written, and what is in the writer's buffer.
+        Assert.That(mostAhead, Is.LessThanOrEqualTo(budget + (2 * pieceSize) + (256 << 10)));
+        if (budget == 32 << 20)
+        {
+            Assert.That(mostAhead, Is.GreaterThan(2 * pieceSize), "it does read ahead");
+        }
+    }
+
     [TestCase(100)]
     [TestCase(200_000)]
     public async Task Render_BlobMissingOrOfAnotherLength_SaysWhichAfterWhatComesBefore(int length)
@@ -132,6 +179,76 @@ public sealed class NarRendererLocalTests
 
     private static LocalStore Open(string path, LocalCompression compression) =>
         new(new LocalStoreOptions { Path = path, Compression = compression, AverageChunkSize = 16 * 1024, Durability = LocalDurability.OperatingSystem });
+
+    /// <summary>A store at hand, which answers nothing before its gate is open.</summary>
+    private sealed class GatedStore : IBlobService, IStoredPieceSource
+    {
+        private readonly Lock _lock = new();
+        private long _asked;
+
+        public MemoryBlobService Blobs { get; } = new();
+
+        public Dictionary<B3Digest, IReadOnlyList<BlobChunk>> Chunks { get; } = [];
+
+        public TaskCompletionSource Gate { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        /// <summary>Is told how many bytes were asked for so far.</summary>
+        public Action<long> Asked { get; set; } = _ => { };
+
+        public ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken = default) => Blobs.HasAsync(digest, cancellationToken);
+
+        public ValueTask<Stream?> OpenReadAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
+            Chunks.TryGetValue(digest, out IReadOnlyList<BlobChunk>? chunks) ? new(new ChunkedBlobStream(Blobs, chunks)) : Blobs.OpenReadAsync(digest, cancellationToken);
+
+        public ValueTask<BlobWriter> OpenWriteAsync(CancellationToken cancellationToken = default) => Blobs.OpenWriteAsync(cancellationToken);
+
+        public ValueTask<IReadOnlyList<BlobChunk>?> GetChunksAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
+            new(Chunks.GetValueOrDefault(digest, []));
+
+        public async ValueTask ReadManyAsync(IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken = default)
+        {
+            await AskAsync(blobs);
+            await ((IBlobService)Blobs).ReadManyAsync(blobs, contents, cancellationToken);
+        }
+
+        public async ValueTask<StoredPiece?> ReadStoredAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
+            await ((IBlobService)Blobs).ReadAsync(digest, int.MaxValue, cancellationToken) is { } content ? new StoredPiece(content) : null;
+
+        public async ValueTask ReadStoredManyAsync(IReadOnlyList<BlobChunk> blobs, Memory<StoredPiece?> pieces, CancellationToken cancellationToken = default)
+        {
+            await AskAsync(blobs);
+            for (int i = 0; i < blobs.Count; i++)
+            {
+                StoredPiece? piece = await ReadStoredAsync(blobs[i].Digest, cancellationToken);
+                pieces.Span[i] = piece;
+            }
+        }
+
+        private Task AskAsync(IReadOnlyList<BlobChunk> blobs)
+        {
+            lock (_lock)
+            {
+                _asked += blobs.Sum(blob => (long)blob.Size);
+                Asked(_asked);
+            }
+
+            return Gate.Task;
+        }
+    }
+
+    /// <summary>Counts what it gets.</summary>
+    private sealed class CountingStream : MemoryStream
+    {
+        private long _written;
+
+        public long Written => Volatile.Read(ref _written);
+
+        public override ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Interlocked.Add(ref _written, buffer.Length);
+            return ValueTask.CompletedTask;
+        }
+    }
 
     /// <summary>Does something when it has got a megabyte.</summary>
     private sealed class FailingStream(Action action) : MemoryStream
