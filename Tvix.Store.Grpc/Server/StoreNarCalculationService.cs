@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using Tvix.Castore;
 using Tvix.Castore.Blobs;
+using Tvix.Castore.Composition;
 using Tvix.Castore.Directories;
 using Tvix.Castore.Model;
 using Tvix.Store.Grpc.Protocol;
@@ -71,8 +72,11 @@ internal sealed class StoreNarCalculationService(IBlobService blobs, IDirectoryS
         }
     }
 
-    private sealed class WatchedBlobs(IBlobService inner, Misses misses) : IBlobService
+    /// <summary>As a decorator it lets the renderer see that the store is at hand, which is then asked for many blobs at a time.</summary>
+    private sealed class WatchedBlobs(IBlobService inner, Misses misses) : IBlobService, IServiceDecorator
     {
+        object IServiceDecorator.Inner => inner;
+
         public ValueTask<bool> HasAsync(B3Digest digest, CancellationToken cancellationToken = default) => inner.HasAsync(digest, cancellationToken);
 
         public ValueTask<IReadOnlyList<BlobChunk>?> GetChunksAsync(B3Digest digest, CancellationToken cancellationToken = default) =>
@@ -85,6 +89,19 @@ internal sealed class StoreNarCalculationService(IBlobService blobs, IDirectoryS
 
         public ValueTask<BlobContent?> ReadAsync(B3Digest digest, int maxBytes, CancellationToken cancellationToken = default) =>
             WatchAsync(inner.ReadAsync(digest, maxBytes, cancellationToken));
+
+        public async ValueTask ReadManyAsync(
+            IReadOnlyList<BlobChunk> blobs, Memory<BlobContent?> contents, CancellationToken cancellationToken = default)
+        {
+            await inner.ReadManyAsync(blobs, contents, cancellationToken).ConfigureAwait(false);
+            foreach (BlobContent? content in contents.Span[..blobs.Count])
+            {
+                if (content is null)
+                {
+                    misses.AddBlob();
+                }
+            }
+        }
 
         private ValueTask<T?> WatchAsync<T>(ValueTask<T?> answer)
             where T : class
