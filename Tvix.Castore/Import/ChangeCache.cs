@@ -37,6 +37,7 @@ public sealed class ChangeCache : IDisposable
     private const int CheckSize = 16;
     private const int MaxValue = 64 << 20;
     private const int MaxPendingBytes = 4 << 20;
+    internal const int MaxPendingUses = 10_000;
     private const int BusyTimeoutMilliseconds = 2000;
     private const long UsedIsRefreshedAfter = 24 * 3600;
 
@@ -95,6 +96,11 @@ public sealed class ChangeCache : IDisposable
 
             byte[]? value = null;
             Try(() => value = FindStored(key));
+            if (_used.Count >= MaxPendingUses)
+            {
+                Flush();
+            }
+
             return value;
         }
     }

@@ -832,6 +832,34 @@ public sealed class ChangeCacheTests
         Assert.That(new FileInfo(CacheFile).Length, Is.LessThan(Limit * 1.5));
     }
 
+    /// <summary>A walk through a tree that has not changed only finds, and may go on for long.</summary>
+    [Test]
+    public void Find_OfVeryMuch_WritesWhatWasUsedNowAndThen()
+    {
+        B3Digest[] keys = [.. Enumerable.Range(0, ChangeCache.MaxPendingUses + 1).Select(i => Blake3Hasher.HashData(BitConverter.GetBytes(i)))];
+        using ChangeCache cache = Open();
+        foreach (B3Digest key in keys)
+        {
+            cache.Remember(key, [7]);
+        }
+
+        cache.Flush();
+        _time.Shift += TimeSpan.FromDays(2);
+        long now = _time.GetUtcNow().ToUnixTimeSeconds();
+        Assert.That(keys.Select(cache.Find), Is.All.EqualTo((byte[])[7]));
+        Assert.That(CountUsed(), Is.EqualTo(ChangeCache.MaxPendingUses));
+        cache.Flush();
+        Assert.That(CountUsed(), Is.EqualTo(keys.Length));
+
+        long CountUsed()
+        {
+            using SqliteDatabase database = new(CacheFile, 1000);
+            using SqliteStatement count = database.PrepareOnce($"select count(*) from rows where used >= {now}");
+            Assert.That(count.Step(), Is.True);
+            return count.GetInt64(0);
+        }
+    }
+
     /// <summary>The hash of a NAR that is remembered wrong would be told to others.</summary>
     [Test]
     public void Find_OfWhatWasAltered_FindsNothing()
