@@ -324,8 +324,9 @@ public sealed class ChangeCache : IDisposable
             }
             catch
             {
-                damaged = database.IsDamaged && IsOurs(path);
+                bool isDamaged = database.IsDamaged;
                 database.Dispose();
+                damaged = isDamaged && IsOurs(path);
                 throw;
             }
         }
@@ -358,13 +359,20 @@ public sealed class ChangeCache : IDisposable
             }
         }
 
-        /// <summary>Whether the file begins like one of ours.</summary>
+        /// <summary>Whether the file certainly begins like one of ours.</summary>
         private static bool IsOurs(string path)
         {
             Span<byte> header = stackalloc byte[ApplicationIdOffset + sizeof(int)];
-            using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-            return file.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) == header.Length
-                && header.StartsWith("SQLite format 3\0"u8) && BinaryPrimitives.ReadInt32BigEndian(header[ApplicationIdOffset..]) == ApplicationId;
+            try
+            {
+                using FileStream file = new(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+                return file.ReadAtLeast(header, header.Length, throwOnEndOfStream: false) == header.Length
+                    && header.StartsWith("SQLite format 3\0"u8) && BinaryPrimitives.ReadInt32BigEndian(header[ApplicationIdOffset..]) == ApplicationId;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                return false; // what is wrong with the database is the error to tell
+            }
         }
 
         private static void CheckFormat(SqliteDatabase database)
