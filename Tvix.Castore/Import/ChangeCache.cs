@@ -38,7 +38,6 @@ public sealed class ChangeCache : IDisposable
     private const int MaxValue = 64 << 20;
     private const int MaxPendingBytes = 4 << 20;
     internal const int MaxPendingUses = 10_000;
-    private const int BusyTimeoutMilliseconds = 2000;
     private const long UsedIsRefreshedAfter = 24 * 3600;
 
     private readonly Lock _gate = new();
@@ -78,7 +77,7 @@ public sealed class ChangeCache : IDisposable
         ChangeCache cache = new(System.IO.Path.GetFullPath(path), options);
         lock (cache._gate)
         {
-            cache.Try(() => cache._connection = Connection.Open(cache.Path, out cache._damaged));
+            cache.Try(() => cache._connection = Connection.Open(cache.Path, options.BusyTimeoutMilliseconds, out cache._damaged));
         }
 
         return cache;
@@ -310,11 +309,11 @@ public sealed class ChangeCache : IDisposable
         public SqliteStatement Use { get; }
 
         /// <summary>Opens the file. When that fails, <paramref name="damaged"/> says whether the file is damaged and certainly one of ours.</summary>
-        public static Connection Open(string path, out bool damaged)
+        public static Connection Open(string path, int busyTimeoutMilliseconds, out bool damaged)
         {
             damaged = false;
             MakeFile(path);
-            SqliteDatabase database = new(path, BusyTimeoutMilliseconds, "file");
+            SqliteDatabase database = new(path, busyTimeoutMilliseconds, "file");
             try
             {
                 CheckFormat(database);

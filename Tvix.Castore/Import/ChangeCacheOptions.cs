@@ -11,6 +11,9 @@ public sealed class ChangeCacheOptions
     /// <value>The default is that of the system.</value>
     public TimeProvider TimeProvider { get; set; } = TimeProvider.System;
 
+    /// <summary>How long to wait for another process that is at the file.</summary>
+    internal int BusyTimeoutMilliseconds { get; set; } = 2000;
+
     /// <summary>Checks the settings against their documented ranges.</summary>
     /// <exception cref="ArgumentException">A setting is out of its range; the message names it.</exception>
     public void Validate()

@@ -920,7 +920,7 @@ public sealed class ChangeCacheTests
     [Test]
     public void Remember_WhileAnotherWritesForever_ForgetsInstead()
     {
-        using ChangeCache cache = Open();
+        using ChangeCache cache = ChangeCache.Open(CacheFile, new ChangeCacheOptions { TimeProvider = _time, BusyTimeoutMilliseconds = 10 });
         using SqliteDatabase other = new(CacheFile, 1000);
         other.Execute("begin immediate");
         B3Digest key = Blake3Hasher.HashData([1]);
