@@ -29,7 +29,7 @@ public interface IStoredPieceSource
     /// </param>
     /// <param name="cancellationToken">Ends the call.</param>
     /// <exception cref="ArgumentException"><paramref name="pieces"/> is too short.</exception>
-    /// <exception cref="InvalidOperationException">A blob is longer than the caller says.</exception>
+    /// <exception cref="BlobTooLongException">A blob is longer than the caller says.</exception>
     /// <inheritdoc cref="ReadStoredAsync" path="/exception"/>
     async ValueTask ReadStoredManyAsync(IReadOnlyList<BlobChunk> blobs, Memory<StoredPiece?> pieces, CancellationToken cancellationToken = default)
     {

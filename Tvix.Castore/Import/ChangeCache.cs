@@ -15,7 +15,8 @@ namespace Tvix.Castore.Import;
 /// the file system's clock. Nor is one on a file system that is not known to keep honest times of change: only ext2 to ext4, XFS, Btrfs, F2FS, ZFS, bcachefs, tmpfs and
 /// overlayfs are, unless they are mounted read-only; on network file systems, FUSE and images, every file is read each time.</para>
 /// <para>Nor is a file remembered that somebody has open for writing, or mapped, when it is read: the kernel sets the times when a write begins, and the bytes may come later. That is asked with
-/// a lease for reading (<c>fcntl(2)</c>), which is given back at once, before the file is read. Only the owner of a file may have one, or a process with the capability <c>CAP_LEASE</c>, and not
+/// a lease for reading (<c>fcntl(2)</c>), which is given back at once, before the file is read; whoever opens the file for writing at that very moment waits for it, or is told to try again if it
+/// was opened with <c>O_NONBLOCK</c>. Only the owner of a file may have one, or a process with the capability <c>CAP_LEASE</c>, and not
 /// every file system gives any: where there are none, nothing is remembered.</para>
 /// <para>It cannot see what changes a file behind the back of its times:</para>
 /// <list type="bullet">
@@ -23,6 +24,7 @@ namespace Tvix.Castore.Import;
 /// <item>a clock that is set back to the very same tick;</item>
 /// <item>a file system that was put back to an earlier snapshot and then given other contents with the same times;</item>
 /// <item>an image that is mounted for writing in the place of another one with the same identifier (on XFS and F2FS, that is the device), inodes, sizes and times;</item>
+/// <item>a loss of power: what was written over the contents of a file may be on the disk before the new times are, and with <c>lazytime</c> long before;</item>
 /// <item>on tmpfs, writing through a memory mapping to a part that was read through it before.</item>
 /// </list>
 /// <para>It lives in one SQLite file, which any number of processes may use at a time and which must be on a local disk, writable by those only who may write to the store. Nothing that

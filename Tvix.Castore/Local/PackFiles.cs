@@ -89,8 +89,8 @@ internal sealed partial class PackFiles(string folder) : IDisposable
         }
     }
 
-    /// <exception cref="DigestMismatchException">What was read is not the whole record that the index tells of.</exception>
     /// <summary>Checks a payload that is passed on compressed, as far as that goes without decompressing it.</summary>
+    /// <exception cref="DigestMismatchException">It is not the frame that the record says.</exception>
     private void CheckFrame(in RecordHeader header, ReadOnlySpan<byte> payload, RecordLocation location)
     {
         if (header.Codec != RecordCodec.Zstd || !ZstdFrame.TryMeasure(payload, out ulong length) || length != (ulong)header.LogicalLength)
@@ -99,6 +99,8 @@ internal sealed partial class PackFiles(string folder) : IDisposable
         }
     }
 
+    /// <summary>Checks what was read of a record against the index.</summary>
+    /// <exception cref="DigestMismatchException">What was read is not the whole record that the index tells of.</exception>
     private void CheckRecord(ReadOnlySpan<byte> bytes, RecordKind kind, B3Digest key, RecordLocation location, out RecordHeader header)
     {
         if (bytes.Length < RecordHeader.Size + location.StoredLength)
