@@ -46,6 +46,8 @@ public static partial class FastCdc
         // Bytes are taken in pairs; with an odd length the last byte is not looked at.
         int end = Math.Min(window.Length, parameters.MaxSize) & ~1;
         int skipped = parameters.MinSize & ~1;
+        int start = Math.Max(searched - skipped, 0);
+        searched = end;
         if (end <= skipped)
         {
             return -1;
@@ -53,7 +55,6 @@ public static partial class FastCdc
 
         ReadOnlySpan<byte> data = window[skipped..end]; // the hash begins there
         int centre = (Math.Min(parameters.AverageSize, end) & ~1) - skipped;
-        int start = Math.Max(searched - skipped, 0);
         int cut = -1;
         if (start < centre)
         {
@@ -66,7 +67,6 @@ public static partial class FastCdc
             cut = Find(data, start, parameters.MaskAfterCentre);
         }
 
-        searched = end;
         return cut < 0 ? -1 : skipped + cut;
     }
 

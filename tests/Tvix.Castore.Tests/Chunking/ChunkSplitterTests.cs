@@ -78,6 +78,24 @@ public sealed class ChunkSplitterTests
         return keeps;
     }
 
+    [TestCase(4096)]
+    [TestCase(100_000)]
+    [TestCase(700_001)]
+    [TestCase(2 << 20)]
+    public void TryNext_LargeChunks_GivesTheSameChunksForEveryPieceSize(int piece)
+    {
+        byte[] data = TestData.Lcg(4, 20_000_003);
+        List<int> expected = [];
+        for (ReadOnlySpan<byte> rest = data; !rest.IsEmpty; rest = rest[expected[^1]..])
+        {
+            expected.Add(FastCdc.Cut(rest, ChunkingParameters.Default));
+        }
+
+        List<byte[]> chunks = Split(data, Enumerable.Repeat(piece, data.Length / piece), ChunkingParameters.Default);
+        Assert.That(chunks.Select(chunk => chunk.Length), Is.EqualTo(expected));
+        Assert.That(chunks.SelectMany(chunk => chunk).SequenceEqual(data));
+    }
+
     [Test]
     public void TryFinish_NothingWritten_IsFalse()
     {
