@@ -4,13 +4,17 @@ using System.Net.Sockets;
 namespace Tvix.Store.Grpc.Protocol;
 
 /// <summary>Makes calls to a server over HTTP/2. Connects when the first call is made, and again when the connection was lost.</summary>
-/// <remarks>Safe for concurrent use. Disposing it ends all calls.</remarks>
+/// <remarks>Safe for concurrent use. Disposing it ends all calls, also those of other threads, with an <see cref="ObjectDisposedException"/>.</remarks>
 public sealed class GrpcChannel : IGrpcInvoker, IDisposable
 {
     private const int StreamWindowSize = 4 << 20;
 
     private readonly HttpMessageInvoker _http;
     private readonly GrpcChannelOptions _options;
+    private readonly CancellationTokenSource _closing = new(); // not disposed: it holds nothing, and calls may still ask it
+    private readonly Lock _sendingLock = new();
+    private int _sending;
+    private bool _disposed;
 
     /// <summary>Makes a channel to an address.</summary>
     /// <param name="address"><c>http://HOST[:PORT]</c>, which is HTTP/2 without negotiation, or <c>https://HOST[:PORT]</c>.</param>
@@ -67,6 +71,9 @@ public sealed class GrpcChannel : IGrpcInvoker, IDisposable
     /// <summary>Where the server is, for messages.</summary>
     internal string Target { get; }
 
+    /// <summary>Cancelled when this is disposed.</summary>
+    internal CancellationToken Closing => _closing.Token;
+
     /// <inheritdoc/>
     public GrpcRetryOptions? Retry => _options.Retry;
 
@@ -75,11 +82,68 @@ public sealed class GrpcChannel : IGrpcInvoker, IDisposable
         GrpcMethod<TRequest, TResponse> method, GrpcCallOptions options = default, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(method);
-        return new GrpcHttpClientCall<TRequest, TResponse>(_http, this, method, options, _options, cancellationToken);
+        return new GrpcHttpClientCall<TRequest, TResponse>(this, method, options, _options, cancellationToken);
     }
 
     /// <summary>Ends all calls and closes the connections.</summary>
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        bool isLast;
+        lock (_sendingLock)
+        {
+            if (_disposed)
+            {
+                return;
+            }
+
+            _disposed = true;
+            isLast = _sending == 0;
+        }
+
+        try
+        {
+            _closing.Cancel();
+        }
+        finally
+        {
+            if (isLast)
+            {
+                _http.Dispose();
+            }
+        }
+    }
+
+    /// <summary>Sends a request, and returns when the head of the response is there.</summary>
+    /// <param name="request">The request.</param>
+    /// <param name="cancellationToken">Is cancelled with <see cref="Closing"/>.</param>
+    /// <exception cref="ObjectDisposedException">The channel was disposed before.</exception>
+    internal async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    {
+        // The sockets' handler does not expect to be disposed while it begins to send: it would then make connections that nobody closes.
+        lock (_sendingLock)
+        {
+            ObjectDisposedException.ThrowIf(_disposed, this);
+            _sending++;
+        }
+
+        try
+        {
+            return await _http.SendAsync(request, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            bool isLast;
+            lock (_sendingLock)
+            {
+                isLast = --_sending == 0 && _disposed;
+            }
+
+            if (isLast)
+            {
+                _http.Dispose();
+            }
+        }
+    }
 
     private static Uri Check(Uri address)
     {

@@ -9,13 +9,12 @@ namespace Tvix.Store.Grpc.Protocol;
 internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TRequest, TResponse>
 {
     private readonly GrpcMethod<TRequest, TResponse> _method;
-    private readonly GrpcChannelOptions _channel;
+    private readonly GrpcChannelOptions _options;
     private readonly bool _compress;
     private readonly CancellationTokenSource _stop;
     private readonly ITimer? _deadlineTimer;
     private readonly CancellationToken _cancellationToken;
-    private readonly HttpMessageInvoker _http;
-    private readonly string _target;
+    private readonly GrpcChannel _channel;
     private readonly GrpcStreamingContent? _streaming;
     private GrpcSingleContent? _single;
     private readonly HttpRequestMessage _request;
@@ -27,26 +26,25 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     private bool _hasCurrent;
     private bool _deadlinePassed;
     private bool _ended;
+    private bool _disposed;
     private GrpcException? _failure;
     private GrpcException? _writeFailure;
     private TResponse? _current;
 
     public GrpcHttpClientCall(
-        HttpMessageInvoker http,
-        GrpcChannel target,
+        GrpcChannel channel,
         GrpcMethod<TRequest, TResponse> method,
-        GrpcCallOptions options,
-        GrpcChannelOptions channel,
+        GrpcCallOptions call,
+        GrpcChannelOptions options,
         CancellationToken cancellationToken)
     {
-        _http = http;
-        _target = target.Target;
-        _method = method;
         _channel = channel;
-        _compress = options.Compress ?? channel.Compress;
+        _method = method;
+        _options = options;
+        _compress = call.Compress ?? options.Compress;
         _cancellationToken = cancellationToken;
-        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _request = new HttpRequestMessage(HttpMethod.Post, new Uri(target.Address, method.Path))
+        _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, channel.Closing);
+        _request = new HttpRequestMessage(HttpMethod.Post, new Uri(channel.Address, method.Path))
         {
             Version = HttpVersion.Version20,
             VersionPolicy = HttpVersionPolicy.RequestVersionExact,
@@ -60,15 +58,15 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             headers.TryAddWithoutValidation("grpc-encoding", GrpcEncoding.Gzip);
         }
 
-        foreach ((string key, string value) in options.Headers ?? [])
+        foreach ((string key, string value) in call.Headers ?? [])
         {
             headers.TryAddWithoutValidation(key, value);
         }
 
-        if ((options.Timeout ?? channel.Timeout) is { } timeout)
+        if ((call.Timeout ?? options.Timeout) is { } timeout)
         {
             headers.TryAddWithoutValidation("grpc-timeout", GrpcTimeout.Format(timeout));
-            _deadlineTimer = channel.TimeProvider.CreateTimer(
+            _deadlineTimer = options.TimeProvider.CreateTimer(
                 static state => ((GrpcHttpClientCall<TRequest, TResponse>)state!).OnDeadline(),
                 this,
                 timeout > TimeSpan.Zero ? timeout : TimeSpan.Zero,
@@ -102,13 +100,13 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
                     throw new InvalidOperationException($"{_method.Path} takes one message.");
                 }
 
-                GrpcFrame.Write(_method.Request, message, _frame, _compress, _channel.MaxSendMessageSize);
+                GrpcFrame.Write(_method.Request, message, _frame, _compress, _options.MaxSendMessageSize);
                 return;
             }
 
             Stream stream = await StreamAsync(_streaming).ConfigureAwait(false);
             _frame.Clear();
-            GrpcFrame.Write(_method.Request, message, _frame, _compress, _channel.MaxSendMessageSize);
+            GrpcFrame.Write(_method.Request, message, _frame, _compress, _options.MaxSendMessageSize);
             try
             {
                 // Who answers only at the end can wait for short messages until there are more of them, or the end; that spares a wake-up of the connection for each.
@@ -200,6 +198,11 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
 
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, true))
+        {
+            return;
+        }
+
         if (_ended)
         {
             _streaming?.Complete();
@@ -259,12 +262,12 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     private async Task<HttpResponseMessage> SendAsync(GrpcRequestContent content)
     {
         _request.Content = content;
-        if (_channel.BearerToken is { } getToken && await getToken(_stop.Token).ConfigureAwait(false) is { } token)
+        if (_options.BearerToken is { } getToken && await getToken(_stop.Token).ConfigureAwait(false) is { } token)
         {
             _request.Headers.TryAddWithoutValidation("authorization", "Bearer " + token);
         }
 
-        return await _http.SendAsync(_request, _stop.Token).ConfigureAwait(false);
+        return await _channel.SendAsync(_request, _stop.Token).ConfigureAwait(false);
     }
 
     /// <summary>Where messages are written to.</summary>
@@ -350,7 +353,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             }
 
             Stream body = await response.Content.ReadAsStreamAsync(_stop.Token).ConfigureAwait(false);
-            _reader = new GrpcStreamFrameReader(body, _channel.MaxReceiveMessageSize, encoding == GrpcEncoding.Gzip);
+            _reader = new GrpcStreamFrameReader(body, _options.MaxReceiveMessageSize, encoding == GrpcEncoding.Gzip);
         }
 
         _opened = true;
@@ -415,7 +418,14 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             return e is OperationCanceledException own && own.CancellationToken == cause ? null : new OperationCanceledException(e.Message, e, cause);
         }
 
-        return e is HttpRequestException or IOException or OperationCanceledException ? _failure = Failure(e) : null;
+        if (e is not (HttpRequestException or IOException or OperationCanceledException))
+        {
+            return null;
+        }
+
+        return _channel.Closing.IsCancellationRequested
+            ? new ObjectDisposedException($"The channel to {_channel.Target} was disposed before {_method.Path} was done.", e)
+            : _failure = Failure(e);
     }
 
     private GrpcException Failure(Exception e)
@@ -437,7 +447,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             }
         }
 
-        return new GrpcException(GrpcStatusCode.Unavailable, $"The server at {_target} cannot be reached, or went away: {Reason(e)}", e);
+        return new GrpcException(GrpcStatusCode.Unavailable, $"The server at {_channel.Target} cannot be reached, or went away: {Reason(e)}", e);
     }
 
     private void OnDeadline()

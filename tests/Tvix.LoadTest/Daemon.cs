@@ -94,6 +94,31 @@ internal sealed class Daemon : IDisposable
         return new ProcessSample(status["VmRSS"] * 1024, status["RssAnon"] * 1024, status["VmHWM"] * 1024, sockets, store, others, (int)status["Threads"]);
     }
 
+    /// <summary>What the system tells of its sockets, a line each, as in <c>/proc/net</c>; for TCP also of the other end, when that is on this machine.</summary>
+    public IReadOnlyList<string> DescribeSockets()
+    {
+        HashSet<string> inodes = [];
+        foreach (string link in Directory.EnumerateFileSystemEntries($"/proc/{_process.Id}/fd"))
+        {
+            if (new FileInfo(link).LinkTarget is { } target && target.StartsWith("socket:[", StringComparison.Ordinal))
+            {
+                inodes.Add(target["socket:[".Length..^1]);
+            }
+        }
+
+        List<string> lines = [];
+        foreach (string table in (string[])["tcp", "tcp6", "unix"])
+        {
+            string[][] rows = [.. File.ReadLines($"/proc/{_process.Id}/net/{table}").Skip(1).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+            string[][] own = [.. rows.Where(row => row.Any(inodes.Contains))];
+            string[][] others = table == "unix" ? [] : [.. rows.Where(row => own.Any(mine => mine[1] == row[2] && mine[2] == row[1]))];
+            lines.AddRange(own.Select(row => $"{table}: {string.Join(' ', row)}"));
+            lines.AddRange(others.Select(row => $"{table}, the other end: {string.Join(' ', row)}"));
+        }
+
+        return lines;
+    }
+
     /// <summary>Has it end with SIGTERM.</summary>
     /// <returns>The exit code.</returns>
     public async Task<int> StopAsync()

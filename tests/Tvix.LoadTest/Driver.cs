@@ -53,6 +53,11 @@ internal sealed class Driver(string tool, string folder, TimeSpan duration, int 
             Check($"memory is back: {after.Resident >> 20} MB, {warm.Resident >> 20} MB after the warm-up, {MoreMemory >> 20} MB more allowed", after.Resident <= warm.Resident + MoreMemory);
             Check($"memory was never more than {MostMemory >> 20} MB: {after.Peak >> 20} MB", after.Peak <= MostMemory);
             Check($"sockets are closed: {after.Sockets}, {fresh.Sockets} at the start", after.Sockets <= fresh.Sockets);
+            if (after.Sockets > fresh.Sockets)
+            {
+                Console.WriteLine(string.Join('\n', daemon.DescribeSockets().Select(line => "       " + line)));
+            }
+
             int files = Directory.GetFiles(path, "*", SearchOption.AllDirectories).Length;
             Check($"files of the store are not opened without end: {after.StoreFiles}, for {files} files", after.StoreFiles <= files + MoreFiles);
             Check($"other handles are closed: {after.Others}, {warm.Others} after the warm-up, {MoreHandles} more allowed", after.Others <= warm.Others + MoreHandles);

@@ -449,6 +449,81 @@ public sealed class GrpcProtocolTests
         Assert.That(async () => await channel.UnaryAsync(EchoService.Unary, new EchoMessage(), m => m), Throws.InvalidOperationException.With.Message.EqualTo("no token"));
     }
 
+    [Test]
+    public async Task Dispose_OfTheChannel_EndsEveryKindOfCall([Values("unary", "server stream", "client stream", "duplex")] string kind, [Values] bool unixSocket)
+    {
+        TaskCompletionSource reached = new();
+        TaskCompletionSource stopped = new();
+        async Task HangAsync(IGrpcServerContext context)
+        {
+            reached.SetResult();
+            await WaitForCancellationAsync(context.CancellationToken);
+            stopped.SetResult();
+        }
+
+        GrpcServiceDefinition service = kind switch
+        {
+            "server stream" => DefineStream(async (responses, context) =>
+            {
+                await responses.WriteAsync(new EchoMessage());
+                await HangAsync(context);
+            }),
+            "client stream" => EchoService.DefineClientStream(async (_, context) =>
+            {
+                await HangAsync(context);
+                return new EchoMessage();
+            }),
+            _ => EchoService.Define(async (_, context) => await HangAsync(context)),
+        };
+        await using TestServer server = await TestServer.StartAsync(app => app.MapGrpc([service]), unixSocket);
+        GrpcChannel channel = server.Connect();
+        await using IGrpcCall<EchoMessage, EchoMessage> call = channel.Start(kind switch
+        {
+            "unary" => EchoService.Unary,
+            "server stream" => EchoService.ServerStream,
+            "client stream" => EchoService.ClientStream,
+            _ => EchoService.Duplex,
+        });
+        await call.WriteAsync(new EchoMessage());
+        if (kind is "unary" or "server stream")
+        {
+            await call.CompleteAsync();
+        }
+
+        if (kind == "server stream")
+        {
+            Assert.That(await call.MoveNextAsync(), Is.True);
+        }
+
+        ValueTask<bool> waiting = call.MoveNextAsync();
+        await reached.Task.WaitAsync(_soon);
+        channel.Dispose();
+        Assert.That(async () => await waiting.AsTask().WaitAsync(_soon), Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("/tvix.tests.v1.Echo/"));
+        await call.DisposeAsync();
+        await stopped.Task.WaitAsync(_soon);
+    }
+
+    [Test]
+    public async Task Dispose_OfTheChannelWhileACallIsSent_LeavesNoConnection()
+    {
+        // The sockets' handler would make a connection after its end.
+        await using TestServer server = await TestServer.StartAsync(app => app.MapGrpc([EchoService.Define()]));
+        TaskCompletionSource sending = new();
+        TaskCompletionSource goOn = new();
+        HoldingHandler? handler = null;
+        GrpcChannel channel = server.Connect(new GrpcChannelOptions { ConfigureHandler = inner => handler = new HoldingHandler(inner, sending, goOn.Task) });
+        Task<EchoMessage> call = channel.UnaryAsync(EchoService.Unary, new EchoMessage(), m => m).AsTask();
+        await sending.Task.WaitAsync(_soon);
+        channel.Dispose();
+        Assert.That(handler!.Disposals, Is.Zero);
+        goOn.SetResult();
+        Assert.That(async () => await call.WaitAsync(_soon), Throws.TypeOf<ObjectDisposedException>());
+        Assert.That(handler.Disposals, Is.EqualTo(1));
+        channel.Dispose();
+        Assert.That(async () => await channel.UnaryAsync(EchoService.Unary, new EchoMessage(), m => m), Throws.TypeOf<ObjectDisposedException>());
+        Assert.That((handler.Disposals, handler.Requests), Is.EqualTo((1, 1)));
+    }
+
     [TestCase("/no/such/socket", "there is no such socket")]
     [TestCase("/dev/null", "nobody listens")]
     public void UnixSocket_ThatIsNone_IsNamedWithTheReason(string path, string reason)
@@ -599,6 +674,28 @@ public sealed class GrpcProtocolTests
         {
             request.Headers.TryAddWithoutValidation(key, value);
             return base.SendAsync(request, cancellationToken);
+        }
+    }
+
+    /// <summary>Does not send before it is told to, cancelled or not.</summary>
+    private sealed class HoldingHandler(HttpMessageHandler inner, TaskCompletionSource sending, Task goOn) : DelegatingHandler(inner)
+    {
+        public int Disposals { get; private set; }
+
+        public int Requests { get; private set; }
+
+        protected override async Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+        {
+            Requests++;
+            sending.SetResult();
+            await goOn;
+            return await base.SendAsync(request, cancellationToken);
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            Disposals++;
+            base.Dispose(disposing);
         }
     }
 
