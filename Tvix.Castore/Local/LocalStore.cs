@@ -31,7 +31,10 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
 {
     private const int MaxBatchRows = 16 * 1024;
     private const long MaxBatchBytes = 64L << 20;
+    private const int MaxRetired = 8 * 1024;
     private const int SmallestToCompress = 256;
+
+    private const int SmallSource = 128 << 10; // zstd has parameters of their own for these, with which the next level costs little
 
     private readonly LocalStoreOptions _options;
     private readonly ILogger _logger;
@@ -244,7 +247,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
             }
         }
 
-        using PackedContent packed = kind == RecordKind.Chunk ? Pack(content) : new PackedContent(RecordCodec.Raw, null, content.Length);
+        using PackedContent packed = kind is RecordKind.Chunk or RecordKind.Directory ? Pack(content) : new PackedContent(RecordCodec.Raw, null, content.Length);
         return Append(kind, digest, content, in packed, logicalLength ?? content.Length, ref generation);
     }
 
@@ -263,7 +266,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         return state.Append(new RecordHeader(kind, packed.Codec, payload.Length, logicalLength, time, digest), payload, ref generation);
     }
 
-    /// <summary>Compresses a chunk if that is worth it. May run beside everything else.</summary>
+    /// <summary>Compresses a chunk or a directory if that is worth it. May run beside everything else.</summary>
     internal PackedContent Pack(ReadOnlySpan<byte> content)
     {
         if (Opened.Compress && content.Length is >= SmallestToCompress and <= RecordHeader.MaxStoredLength)
@@ -271,7 +274,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
             byte[] compressed = ArrayPool<byte>.Shared.Rent(content.Length);
 
             // Room for seven eighths only: what does not get smaller by that is kept as it is, and costs nothing to read.
-            if (Zstd.TryCompress(content, compressed.AsSpan(0, content.Length - (content.Length / 8)), out int written, _options.CompressionLevel))
+            if (Zstd.TryCompress(content, compressed.AsSpan(0, content.Length - (content.Length / 8)), out int written, LevelFor(content.Length)))
             {
                 return new PackedContent(RecordCodec.Zstd, compressed, written);
             }
@@ -282,7 +285,9 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         return new PackedContent(RecordCodec.Raw, null, content.Length);
     }
 
-    /// <summary>Whether an object was appended and is not durable yet. Who relies on it has to append it all the same.</summary>
+    private int LevelFor(int length) => _options.CompressionLevel ?? (length <= SmallSource ? 3 : 2);
+
+    /// <summary>Whether an object was appended lately, and is maybe not durable yet. Who relies on it has to append it all the same.</summary>
     internal bool IsOnItsWay(RecordKind kind, B3Digest digest) => Opened.IsPending(kind, digest);
 
     private static long TimeOf(State state, B3Digest key)
@@ -313,8 +318,9 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
     internal IndexRow AppendHidden(RecordKind kind, B3Digest digest, ReadOnlySpan<byte> content, ref int? generation)
     {
         State state = Opened;
-        RecordHeader header = new(kind, RecordCodec.Raw, content.Length, content.Length, state.Now(), digest, IsProvisional: true);
-        return state.AppendHidden(in header, content, ref generation);
+        using PackedContent packed = Pack(content);
+        RecordHeader header = new(kind, packed.Codec, packed.Length, content.Length, state.Now(), digest, IsProvisional: true);
+        return state.AppendHidden(in header, packed.Of(content), ref generation);
     }
 
     internal CommitBatch Enter(List<IndexRow> rows, ref int? generation) => Opened.Enter(rows, ref generation);
@@ -363,7 +369,9 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         private readonly ILogger _logger;
         private readonly Lock _gate = new(); // the writer, the current batch, what is pending
         private readonly Lock _indexGate = new(); // the index's writing side; taken after _gate, never before
-        private readonly Dictionary<(RecordKind Kind, B3Digest Digest), CommitBatch> _pending = [];
+        private readonly Dictionary<(RecordKind Kind, B3Digest Digest), CommitBatch> _pending = []; // of those that are not committed, and those that just were
+        private readonly Queue<CommitBatch> _retired = new(); // the latter
+        private int _retiredObjects;
         private PackWriter? _writer;
         private CommitBatch _current = new(0);
         private CommitBatch? _committing;
@@ -645,6 +653,28 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
             }
         }
 
+        /// <summary>
+        /// Forgets a batch that is in the index, but not at once: somebody may have looked there before, and be about to append the same object. That would be stored twice.
+        /// </summary>
+        private void Retire(CommitBatch batch)
+        {
+            if (batch.Pending.Count == 0)
+            {
+                return;
+            }
+
+            batch.Rows.Clear();
+            batch.Rows.TrimExcess();
+            _retired.Enqueue(batch);
+            _retiredObjects += batch.Pending.Count;
+            while (_retiredObjects > MaxRetired)
+            {
+                CommitBatch oldest = _retired.Dequeue();
+                _retiredObjects -= oldest.Pending.Count;
+                Forget(oldest);
+            }
+        }
+
         // ---- the committer: one at a time, each round takes whatever has gathered during the one before ----
 
         public void StartCommit()
@@ -743,7 +773,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
 
                 lock (_gate)
                 {
-                    Forget(batch);
+                    Retire(batch);
                 }
 
                 batch.Complete();

@@ -15,9 +15,9 @@ public sealed class LocalStoreOptions
     /// <value>The default is <see cref="LocalCompression.Auto"/>.</value>
     public LocalCompression Compression { get; set; } = LocalCompression.Auto;
 
-    /// <summary>The zstd level, from 1 (fastest) to 19 (smallest).</summary>
-    /// <value>The default is 2: a little slower than 1, and 3% smaller for programs.</value>
-    public int CompressionLevel { get; set; } = 2;
+    /// <summary>The zstd level, from 1 (fastest) to 19 (smallest); <see langword="null"/> to choose it by the size of what is compressed.</summary>
+    /// <value>The default is <see langword="null"/>: 3 up to 128 KiB, where more effort costs little time, and 2 beyond.</value>
+    public int? CompressionLevel { get; set; }
 
     /// <summary>
     /// The mean size of a chunk in bytes, from 512 to 2,097,153. Chunks have between half and twice that, and blobs of up to twice that are not chunked.
@@ -44,7 +44,7 @@ public sealed class LocalStoreOptions
         ArgumentException.ThrowIfNullOrWhiteSpace(Path);
         ThrowUnless(Enum.IsDefined(Durability), nameof(Durability), Durability);
         ThrowUnless(Enum.IsDefined(Compression), nameof(Compression), Compression);
-        ThrowUnless(CompressionLevel is >= 1 and <= 19, nameof(CompressionLevel), CompressionLevel);
+        ThrowUnless(CompressionLevel is null or (>= 1 and <= 19), nameof(CompressionLevel), CompressionLevel);
         ThrowUnless(AverageChunkSize is >= 512 and <= 2_097_153, nameof(AverageChunkSize), AverageChunkSize);
         ThrowUnless(PackSize is >= 1L << 20 and <= 1L << 40, nameof(PackSize), PackSize);
         ThrowUnless(BusyTimeout >= TimeSpan.Zero && BusyTimeout.TotalMilliseconds <= int.MaxValue, nameof(BusyTimeout), BusyTimeout);
@@ -63,7 +63,7 @@ public sealed class LocalStoreOptions
 
     internal LocalStoreOptions Clone() => (LocalStoreOptions)MemberwiseClone();
 
-    private static void ThrowUnless(bool condition, string name, object value)
+    private static void ThrowUnless(bool condition, string name, object? value)
     {
         if (!condition)
         {

@@ -216,6 +216,61 @@ public sealed class LocalStoreTests : StoreFixture
     }
 
     [Test]
+    public async Task PutDirectory_WithZstd_StoresSmallerWhatCompressesAndFindsItAgain([Values] bool alone)
+    {
+        CastoreDirectory large = CastoreDirectory.FromEntries(Enumerable.Range(0, 500).Select(i =>
+            new DirectoryEntry(new PathComponent($"a-rather-long-name-of-a-file-{i:d4}"), new Node.Symlink(new SymlinkTarget("../../usr/share/somewhere")))));
+        await using (LocalStore store = Open(options => options.Compression = LocalCompression.Zstd))
+        {
+            if (alone)
+            {
+                await store.Directories.PutAsync(large);
+            }
+            else
+            {
+                await using DirectoryPutter putter = store.Directories.OpenPutter();
+                await putter.PutAsync(large);
+                await putter.CompleteAsync();
+            }
+
+            Assert.That(PackBytes, Is.LessThan(large.EncodedSpan.Length / 4));
+            Assert.That(await store.Directories.GetAsync(large.Digest), Is.EqualTo(large));
+        }
+
+        DeleteIndex();
+        await using LocalStore again = Open();
+        Assert.That(await again.Directories.GetAsync(large.Digest), Is.EqualTo(large));
+        Assert.That(await VerifyAsync(again), Is.Empty);
+    }
+
+    [Test]
+    public async Task Append_OfWhatOthersStoredSinceItWasLookedUp_DoesNotStoreItTwice([Values] LocalCompression compression, [Values] bool inARun)
+    {
+        await using LocalStore store = Open(options => options.Compression = compression);
+        byte[] content = SampleData.Bytes(10_000, 1);
+        B3Digest digest = Blake3Hasher.HashData(content);
+        using ChunkRun run = new(store);
+        run.Add(content, null);
+        run.Prepare(); // which looks it up
+        Assert.That(store.Contains(RecordKind.Chunk, digest), Is.False);
+        await store.Blobs.PutAsync(content);
+        long once = PackBytes;
+
+        WriteSession session = new(store);
+        if (inARun)
+        {
+            run.Append(session, []);
+        }
+        else
+        {
+            session.Append(RecordKind.Chunk, digest, content, isNew: true);
+        }
+
+        await session.CommitAsync(default);
+        Assert.That(PackBytes, Is.EqualTo(once));
+    }
+
+    [Test]
     [NonParallelizable]
     public async Task Open_WithoutZstd_WorksUnlessItIsAskedFor()
     {
