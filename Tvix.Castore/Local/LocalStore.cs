@@ -34,7 +34,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
     private const int MaxRetired = 8 * 1024;
     private const int SmallestToCompress = 256;
 
-    private const int SmallSource = 128 << 10; // zstd has parameters of their own for these, with which the next level costs little
+    private const int SmallSource = 32 << 10; // for which the next level costs little
 
     private readonly LocalStoreOptions _options;
     private readonly ILogger _logger;

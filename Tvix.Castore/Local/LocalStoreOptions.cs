@@ -16,7 +16,7 @@ public sealed class LocalStoreOptions
     public LocalCompression Compression { get; set; } = LocalCompression.Auto;
 
     /// <summary>The zstd level, from 1 (fastest) to 19 (smallest); <see langword="null"/> to choose it by the size of what is compressed.</summary>
-    /// <value>The default is <see langword="null"/>: 3 up to 128 KiB, where more effort costs little time, and 2 beyond.</value>
+    /// <value>The default is <see langword="null"/>: 3 up to 32 KiB, where more effort costs little time, and 2 beyond.</value>
     public int? CompressionLevel { get; set; }
 
     /// <summary>

@@ -290,7 +290,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     /// <summary>Finds the status of a call that nothing more can be sent to. Throws, unless it is a good one.</summary>
     private async ValueTask FindStatusAsync()
     {
-        if (_method.IsServerStreaming)
+        if (_method.IsServerStreaming && !_channel.Closing.IsCancellationRequested)
         {
             // There may be answers yet, which are for whoever reads.
             throw _writeFailure = new GrpcException(

@@ -499,6 +499,11 @@ public sealed class GrpcProtocolTests
         await reached.Task.WaitAsync(_soon);
         channel.Dispose();
         Assert.That(async () => await waiting.AsTask().WaitAsync(_soon), Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("/tvix.tests.v1.Echo/"));
+        if (kind is "client stream" or "duplex")
+        {
+            Assert.That(async () => await call.WriteAsync(new EchoMessage()), Throws.TypeOf<ObjectDisposedException>());
+        }
+
         await call.DisposeAsync();
         await stopped.Task.WaitAsync(_soon);
     }
