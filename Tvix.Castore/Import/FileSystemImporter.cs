@@ -242,7 +242,7 @@ public sealed class FileSystemImporter(IBlobService blobs, IDirectoryService dir
         public void Feed(ITreeSink sink, IProgress<ImportProgress>? progress)
         {
             ImportProgress done = default;
-            long lastReport = Environment.TickCount64;
+            long lastReport = Environment.TickCount64 - ReportEveryMilliseconds; // so that the first batch is reported
             foreach (TreeBatch batch in _toSink!.GetConsumingEnumerable(_stop.Token))
             {
                 foreach (TreeItem item in batch.Items)

@@ -37,7 +37,7 @@ internal sealed class TreeAssembler : IAsyncDisposable
     private Node? _root;
     private readonly HashSet<B3Digest> _missing = [];
     private ImportProgress _done;
-    private long _lastReport = Environment.TickCount64;
+    private long _lastReport = Environment.TickCount64 - ReportEveryMilliseconds; // so that the first batch is reported
 
     /// <param name="blobs">Where contents go.</param>
     /// <param name="directories">Where directories go.</param>
