@@ -6,6 +6,9 @@ namespace Tvix.Castore.Local;
 /// <param name="sequence">Batches are committed in ascending order.</param>
 internal sealed class CommitBatch(long sequence)
 {
+    /// <summary>Stands for all batches that were committed; earlier than any other.</summary>
+    public static CommitBatch Committed { get; } = MakeCommitted();
+
     private readonly TaskCompletionSource _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <summary>Batches are committed in ascending order.</summary>
@@ -29,6 +32,13 @@ internal sealed class CommitBatch(long sequence)
     public Task Completion => _completion.Task;
 
     public bool IsEmpty => Rows.Count == 0 && Bytes == 0;
+
+    private static CommitBatch MakeCommitted()
+    {
+        CommitBatch batch = new(-1);
+        batch.Complete();
+        return batch;
+    }
 
     public void Complete() => _completion.TrySetResult();
 

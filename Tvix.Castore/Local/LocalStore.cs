@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -256,14 +257,18 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         RecordKind kind, B3Digest digest, ReadOnlySpan<byte> content, in PackedContent packed, long logicalLength, ref int? generation)
     {
         ReadOnlySpan<byte> payload = packed.Of(content);
-        if (payload.Length > RecordHeader.MaxStoredLength)
-        {
-            throw new StorageException($"{digest} takes {payload.Length} bytes as a record of kind {kind}; more than {RecordHeader.MaxStoredLength} cannot be stored.");
-        }
-
+        CheckLength(kind, digest, payload.Length);
         State state = Opened;
         long time = state.Now(after: kind == RecordKind.Named ? TimeOf(state, digest) : 0);
         return state.Append(new RecordHeader(kind, packed.Codec, payload.Length, logicalLength, time, digest), payload, ref generation);
+    }
+
+    private static void CheckLength(RecordKind kind, B3Digest digest, int length)
+    {
+        if (length > RecordHeader.MaxStoredLength)
+        {
+            throw new StorageException($"{digest} takes {length} bytes as a record of kind {kind}; more than {RecordHeader.MaxStoredLength} cannot be stored.");
+        }
     }
 
     /// <summary>Compresses a chunk or a directory if that is worth it. May run beside everything else.</summary>
@@ -319,6 +324,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
     {
         State state = Opened;
         using PackedContent packed = Pack(content);
+        CheckLength(kind, digest, packed.Length);
         RecordHeader header = new(kind, packed.Codec, packed.Length, content.Length, state.Now(), digest, IsProvisional: true);
         return state.AppendHidden(in header, packed.Of(content), ref generation);
     }
@@ -370,8 +376,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         private readonly Lock _gate = new(); // the writer, the current batch, what is pending
         private readonly Lock _indexGate = new(); // the index's writing side; taken after _gate, never before
         private readonly Dictionary<(RecordKind Kind, B3Digest Digest), CommitBatch> _pending = []; // of those that are not committed, and those that just were
-        private readonly Queue<CommitBatch> _retired = new(); // the latter
-        private int _retiredObjects;
+        private readonly Queue<(RecordKind Kind, B3Digest Digest)> _retired = new(); // the latter
         private PackWriter? _writer;
         private CommitBatch _current = new(0);
         private CommitBatch? _committing;
@@ -466,6 +471,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         {
             lock (_gate)
             {
+                ThrowIfClosed();
                 CheckGeneration(ref generation); // who relies on a batch suffers when that fails
                 return _pending.GetValueOrDefault((kind, digest));
             }
@@ -475,6 +481,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         {
             lock (_gate)
             {
+                ThrowIfClosed();
                 return _pending.ContainsKey((kind, digest));
             }
         }
@@ -483,6 +490,7 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         {
             lock (_gate)
             {
+                ThrowIfClosed();
                 CheckGeneration(ref generation);
                 (RecordKind, B3Digest) key = (header.Kind, header.Key);
                 if (header.Kind != RecordKind.Named && _pending.TryGetValue(key, out CommitBatch? pending))
@@ -612,13 +620,11 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
             catch (Exception e)
             {
                 batch.Fail(Wrap(e));
+                Forget(batch);
                 throw;
             }
-            finally
-            {
-                Forget(batch);
-            }
 
+            Retire(batch);
             batch.Complete();
         }
 
@@ -649,29 +655,36 @@ public sealed partial class LocalStore : IAsyncDisposable, IDisposable
         {
             foreach ((RecordKind, B3Digest) key in batch.Pending)
             {
+                Forget(key, batch);
+            }
+        }
+
+        private void Forget((RecordKind, B3Digest) key, CommitBatch batch)
+        {
+            if (_pending.GetValueOrDefault(key) == batch) // after a failure it may have been appended again
+            {
                 _pending.Remove(key);
             }
         }
 
         /// <summary>
-        /// Forgets a batch that is in the index, but not at once: somebody may have looked there before, and be about to append the same object. That would be stored twice.
+        /// Forgets a batch that is in the index, but not its objects at once: somebody may have looked there before, and be about to append the same. That would be stored twice.
         /// </summary>
         private void Retire(CommitBatch batch)
         {
-            if (batch.Pending.Count == 0)
+            foreach ((RecordKind, B3Digest) key in batch.Pending)
             {
-                return;
-            }
+                ref CommitBatch holder = ref CollectionsMarshal.GetValueRefOrNullRef(_pending, key);
+                if (!Unsafe.IsNullRef(in holder) && holder == batch)
+                {
+                    holder = CommitBatch.Committed;
+                    if (_retired.Count == MaxRetired)
+                    {
+                        Forget(_retired.Dequeue(), CommitBatch.Committed);
+                    }
 
-            batch.Rows.Clear();
-            batch.Rows.TrimExcess();
-            _retired.Enqueue(batch);
-            _retiredObjects += batch.Pending.Count;
-            while (_retiredObjects > MaxRetired)
-            {
-                CommitBatch oldest = _retired.Dequeue();
-                _retiredObjects -= oldest.Pending.Count;
-                Forget(oldest);
+                    _retired.Enqueue(key);
+                }
             }
         }
 

@@ -11,7 +11,7 @@ public sealed class LocalStoreOptions
     /// <value>The default is <see cref="LocalDurability.Disk"/>.</value>
     public LocalDurability Durability { get; set; } = LocalDurability.Disk;
 
-    /// <summary>How chunks are stored.</summary>
+    /// <summary>How chunks and directories are stored.</summary>
     /// <value>The default is <see cref="LocalCompression.Auto"/>.</value>
     public LocalCompression Compression { get; set; } = LocalCompression.Auto;
 

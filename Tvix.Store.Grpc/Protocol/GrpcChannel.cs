@@ -4,7 +4,10 @@ using System.Net.Sockets;
 namespace Tvix.Store.Grpc.Protocol;
 
 /// <summary>Makes calls to a server over HTTP/2. Connects when the first call is made, and again when the connection was lost.</summary>
-/// <remarks>Safe for concurrent use. Disposing it ends all calls, also those of other threads, with an <see cref="ObjectDisposedException"/>.</remarks>
+/// <remarks>
+/// Safe for concurrent use. Disposing it ends all calls, also those of other threads and those that nobody is using at the moment; whoever uses one after that gets an
+/// <see cref="ObjectDisposedException"/>, or after the wait if it is waiting to be repeated.
+/// </remarks>
 public sealed class GrpcChannel : IGrpcInvoker, IDisposable
 {
     private const int StreamWindowSize = 4 << 20;
@@ -73,6 +76,9 @@ public sealed class GrpcChannel : IGrpcInvoker, IDisposable
 
     /// <summary>Cancelled when this is disposed.</summary>
     internal CancellationToken Closing => _closing.Token;
+
+    /// <summary>Whether this is disposed. It is so before <see cref="Closing"/> is cancelled.</summary>
+    internal bool IsDisposed => Volatile.Read(ref _disposed);
 
     /// <inheritdoc/>
     public GrpcRetryOptions? Retry => _options.Retry;

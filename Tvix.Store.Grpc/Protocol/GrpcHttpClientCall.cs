@@ -21,6 +21,8 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     private readonly PooledBuffer _frame = new();
     private readonly SemaphoreSlim _reading = new(1);
     private Task<HttpResponseMessage>? _response;
+    private HttpResponseMessage? _head;
+    private CancellationTokenRegistration _closing;
     private GrpcStreamFrameReader? _reader;
     private bool _opened;
     private bool _hasCurrent;
@@ -116,7 +118,8 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
                     await stream.FlushAsync(_stop.Token).ConfigureAwait(false);
                 }
             }
-            catch (Exception e) when (e is IOException or HttpRequestException or ObjectDisposedException or InvalidOperationException or OperationCanceledException && !_stop.IsCancellationRequested)
+            catch (Exception e) when (
+                !_stop.IsCancellationRequested && !_channel.IsDisposed && e is IOException or HttpRequestException or InvalidOperationException or OperationCanceledException)
             {
                 // The server ended the call before it had read everything (a write that waits for the window is cancelled then). Its status says why.
                 await FindStatusAsync().ConfigureAwait(false);
@@ -191,7 +194,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         {
             if (isReading)
             {
-                _reading.Release();
+                StopReading();
             }
         }
     }
@@ -220,6 +223,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             {
                 // Whoever made the call has heard what was wrong with it.
                 await ((Task)_response).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+                await _closing.DisposeAsync().ConfigureAwait(false);
                 if (_response.IsCompletedSuccessfully)
                 {
                     (await _response.ConfigureAwait(false)).Dispose();
@@ -267,7 +271,35 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             _request.Headers.TryAddWithoutValidation("authorization", "Bearer " + token);
         }
 
-        return await _channel.SendAsync(_request, _stop.Token).ConfigureAwait(false);
+        _head = await _channel.SendAsync(_request, _stop.Token).ConfigureAwait(false);
+        _closing = _channel.Closing.UnsafeRegister(static call => ((GrpcHttpClientCall<TRequest, TResponse>)call!).OnClosing(), this);
+        return _head;
+    }
+
+    /// <summary>Tells the server that the call has ended, unless somebody is reading, who does it then.</summary>
+    private void OnClosing()
+    {
+        _streaming?.Abort();
+        if (_reading.Wait(0))
+        {
+            try
+            {
+                _head?.Dispose();
+            }
+            finally
+            {
+                _reading.Release();
+            }
+        }
+    }
+
+    private void StopReading()
+    {
+        _reading.Release();
+        if (_channel.IsDisposed)
+        {
+            OnClosing();
+        }
     }
 
     /// <summary>Where messages are written to.</summary>
@@ -290,7 +322,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
     /// <summary>Finds the status of a call that nothing more can be sent to. Throws, unless it is a good one.</summary>
     private async ValueTask FindStatusAsync()
     {
-        if (_method.IsServerStreaming && !_channel.Closing.IsCancellationRequested)
+        if (_method.IsServerStreaming && !_channel.IsDisposed)
         {
             // There may be answers yet, which are for whoever reads.
             throw _writeFailure = new GrpcException(
@@ -308,7 +340,7 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
         }
         finally
         {
-            _reading.Release();
+            StopReading();
         }
     }
 
@@ -418,14 +450,12 @@ internal sealed class GrpcHttpClientCall<TRequest, TResponse> : IGrpcCall<TReque
             return e is OperationCanceledException own && own.CancellationToken == cause ? null : new OperationCanceledException(e.Message, e, cause);
         }
 
-        if (e is not (HttpRequestException or IOException or OperationCanceledException))
+        if (_channel.IsDisposed && e is HttpRequestException or IOException or OperationCanceledException or ObjectDisposedException)
         {
-            return null;
+            return new ObjectDisposedException($"The channel to {_channel.Target} was disposed before {_method.Path} was done.", e);
         }
 
-        return _channel.Closing.IsCancellationRequested
-            ? new ObjectDisposedException($"The channel to {_channel.Target} was disposed before {_method.Path} was done.", e)
-            : _failure = Failure(e);
+        return e is HttpRequestException or IOException or OperationCanceledException ? _failure = Failure(e) : null;
     }
 
     private GrpcException Failure(Exception e)

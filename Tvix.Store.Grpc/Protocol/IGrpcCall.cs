@@ -12,6 +12,7 @@ public interface IGrpcCall<in TRequest, out TResponse> : IAsyncDisposable
     /// <param name="message">The message; when the call returns, it is not needed any more.</param>
     /// <param name="cancellationToken">Ends the wait, and with it the call.</param>
     /// <exception cref="GrpcException">The call ended; the status says how.</exception>
+    /// <exception cref="ObjectDisposedException">What made the call was disposed.</exception>
     ValueTask WriteAsync(TRequest message, CancellationToken cancellationToken = default);
 
     /// <summary>Says that no more messages follow.</summary>
@@ -22,6 +23,7 @@ public interface IGrpcCall<in TRequest, out TResponse> : IAsyncDisposable
     /// <returns>Whether there is one; otherwise the call ended well.</returns>
     /// <param name="cancellationToken">Ends the wait, and with it the call.</param>
     /// <exception cref="GrpcException">The call ended otherwise; the status says how.</exception>
+    /// <exception cref="ObjectDisposedException">What made the call was disposed.</exception>
     ValueTask<bool> MoveNextAsync(CancellationToken cancellationToken = default);
 
     /// <summary>The message that <see cref="MoveNextAsync"/> found. It may be valid only until the next one is asked for.</summary>

@@ -109,7 +109,13 @@ internal sealed class Daemon : IDisposable
         List<string> lines = [];
         foreach (string table in (string[])["tcp", "tcp6", "unix"])
         {
-            string[][] rows = [.. File.ReadLines($"/proc/{_process.Id}/net/{table}").Skip(1).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+            string path = $"/proc/{_process.Id}/net/{table}";
+            if (!File.Exists(path))
+            {
+                continue; // no IPv6
+            }
+
+            string[][] rows = [.. File.ReadLines(path).Skip(1).Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
             string[][] own = [.. rows.Where(row => row.Any(inodes.Contains))];
             string[][] others = table == "unix" ? [] : [.. rows.Where(row => own.Any(mine => mine[1] == row[2] && mine[2] == row[1]))];
             lines.AddRange(own.Select(row => $"{table}: {string.Join(' ', row)}"));

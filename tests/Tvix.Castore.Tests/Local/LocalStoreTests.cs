@@ -1,3 +1,4 @@
+using System.Text;
 using NUnit.Framework;
 using Tvix.Castore.Blake3;
 using Tvix.Castore.Blobs;
@@ -196,6 +197,7 @@ public sealed class LocalStoreTests : StoreFixture
         await store.DisposeAsync();
         Assert.That(async () => await store.Blobs.HasAsync(digest), Throws.InstanceOf<ObjectDisposedException>());
         Assert.That(async () => await PutAsync(store, 11, 1), Throws.InstanceOf<ObjectDisposedException>());
+        Assert.That(async () => await PutAsync(store, 10, 1), Throws.InstanceOf<ObjectDisposedException>(), "what was stored just before");
     }
 
     // ---- compression ----
@@ -266,6 +268,64 @@ public sealed class LocalStoreTests : StoreFixture
             session.Append(RecordKind.Chunk, digest, content, isNew: true);
         }
 
+        await session.CommitAsync(default);
+        Assert.That(PackBytes, Is.EqualTo(once));
+    }
+
+    [TestCase(30_000, 3)]
+    [TestCase(40_000, 2)]
+    public async Task Put_WithoutALevel_TakesMoreEffortForSmallContents(int length, int level)
+    {
+        byte[] words = [.. SampleData.Bytes(length, 1).SelectMany(b => Encoding.ASCII.GetBytes($"word-{b % 97} ")).Take(length)];
+        async Task<long> StoredAsync(int? asked)
+        {
+            long before = Directory.Exists(StorePath) ? PackBytes : 0;
+            await using LocalStore store = Open(options =>
+                (options.Compression, options.CompressionLevel, options.AverageChunkSize) = (LocalCompression.Zstd, asked, 65_536));
+            words[0]++; // other contents, just as long
+            await store.Blobs.PutAsync(words);
+            return PackBytes - before;
+        }
+
+        long stored = await StoredAsync(null);
+        Assert.That(stored, Is.EqualTo(await StoredAsync(level)).Within(20));
+        Assert.That(stored, Is.Not.EqualTo(await StoredAsync(level == 3 ? 2 : 3)).Within(100), "the levels differ");
+    }
+
+    [Test]
+    public async Task Append_OfTheLastThatOthersStoredAtOnce_DoesNotStoreItTwice()
+    {
+        const int Remembered = 8192;
+        await using LocalStore store = Open();
+        List<ReadOnlyMemory<byte>> contents = [.. Enumerable.Range(0, Remembered + 1).Select(i => (ReadOnlyMemory<byte>)BitConverter.GetBytes(i))];
+        WriteSession others = new(store);
+        contents.ForEach(content => others.Append(RecordKind.Chunk, Blake3Hasher.HashData(content.Span), content.Span, isNew: true));
+        await others.CommitAsync(default);
+        long once = PackBytes;
+
+        WriteSession session = new(store);
+        contents[1..].ForEach(content => session.Append(RecordKind.Chunk, Blake3Hasher.HashData(content.Span), content.Span, isNew: true));
+        await session.CommitAsync(default);
+        Assert.That(PackBytes, Is.EqualTo(once));
+
+        session.Append(RecordKind.Chunk, Blake3Hasher.HashData(contents[0].Span), contents[0].Span, isNew: true);
+        await session.CommitAsync(default);
+        Assert.That(PackBytes, Is.EqualTo(once + RecordHeader.Size + sizeof(int)), "what is remembered is bounded");
+    }
+
+    [Test]
+    public async Task Append_OfWhatFilledThePack_DoesNotStoreItTwice()
+    {
+        await using LocalStore store = Open(options => options.PackSize = 1 << 20);
+        List<byte[]> contents = [.. Enumerable.Range(0, 12).Select(i => SampleData.Bytes(100_000, i))];
+        WriteSession others = new(store);
+        contents.ForEach(content => others.Append(RecordKind.Chunk, Blake3Hasher.HashData(content), content, isNew: true));
+        await others.CommitAsync(default);
+        Assert.That(Packs, Has.Length.EqualTo(2));
+        long once = PackBytes;
+
+        WriteSession session = new(store);
+        contents.ForEach(content => session.Append(RecordKind.Chunk, Blake3Hasher.HashData(content), content, isNew: true));
         await session.CommitAsync(default);
         Assert.That(PackBytes, Is.EqualTo(once));
     }

@@ -325,7 +325,8 @@ public sealed class GrpcProtocolTests
         using GrpcChannel channel = server.Connect();
         await using (IGrpcCall<EchoMessage, EchoMessage> call = channel.Start(EchoService.ClientStream))
         {
-            await call.WriteAsync(new EchoMessage());
+            await call.WriteAsync(LongMessage());
+            await call.WriteAsync(LongMessage()); // which drives the end of the first out of the connection's buffer
             await first.Task.WaitAsync(_soon);
         }
 
@@ -484,7 +485,7 @@ public sealed class GrpcProtocolTests
             "client stream" => EchoService.ClientStream,
             _ => EchoService.Duplex,
         });
-        await call.WriteAsync(new EchoMessage());
+        await call.WriteAsync(LongMessage());
         if (kind is "unary" or "server stream")
         {
             await call.CompleteAsync();
@@ -498,15 +499,56 @@ public sealed class GrpcProtocolTests
         ValueTask<bool> waiting = call.MoveNextAsync();
         await reached.Task.WaitAsync(_soon);
         channel.Dispose();
+        await stopped.Task.WaitAsync(_soon);
         Assert.That(async () => await waiting.AsTask().WaitAsync(_soon), Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("/tvix.tests.v1.Echo/"));
         if (kind is "client stream" or "duplex")
         {
             Assert.That(async () => await call.WriteAsync(new EchoMessage()), Throws.TypeOf<ObjectDisposedException>());
         }
-
-        await call.DisposeAsync();
-        await stopped.Task.WaitAsync(_soon);
     }
+
+    [Test]
+    public async Task Dispose_OfTheChannel_EndsACallThatNobodyUses([Values("server stream", "duplex")] string kind, [Values] bool unixSocket)
+    {
+        TaskCompletionSource reached = new();
+        TaskCompletionSource stopped = new();
+        async ValueTask HangAsync(IGrpcServerContext context)
+        {
+            reached.SetResult();
+            await WaitForCancellationAsync(context.CancellationToken);
+            stopped.SetResult();
+        }
+
+        await using TestServer server = await TestServer.StartAsync(
+            app => app.MapGrpc([kind == "duplex"
+                ? EchoService.Define((request, context) => request.Times == 0 ? ValueTask.CompletedTask : HangAsync(context))
+                : DefineStream(async (responses, context) =>
+                {
+                    await responses.WriteAsync(new EchoMessage());
+                    await HangAsync(context);
+                })]),
+            unixSocket);
+        GrpcChannel channel = server.Connect();
+        await using IGrpcCall<EchoMessage, EchoMessage> call = channel.Start(kind == "duplex" ? EchoService.Duplex : EchoService.ServerStream);
+        await call.WriteAsync(new EchoMessage());
+        if (kind == "duplex")
+        {
+            await call.WriteAsync(new EchoMessage { Times = 1 });
+        }
+        else
+        {
+            await call.CompleteAsync();
+        }
+
+        Assert.That(await call.MoveNextAsync(), Is.True);
+        await reached.Task.WaitAsync(_soon);
+        channel.Dispose();
+        await stopped.Task.WaitAsync(_soon);
+        Assert.That(async () => await call.MoveNextAsync(), Throws.TypeOf<ObjectDisposedException>().With.Message.Contains("/tvix.tests.v1.Echo/"));
+    }
+
+    /// <summary>A message that does not wait in the connection's buffer for others, except for its end.</summary>
+    private static EchoMessage LongMessage() => new() { Data = ByteString.CopyFrom(new byte[100_000]) };
 
     [Test]
     public async Task Dispose_OfTheChannelWhileACallIsSent_LeavesNoConnection()
